@@ -1,0 +1,1 @@
+"""The signed client for hot calls, and where its credentials and endpoints come from."""

@@ -1,0 +1,75 @@
+"""Knows the few shapes through which sources, functions and the runtime meet; none of them imports the other."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from outboard.core.outcome import Outcome
+from outboard.core.records import DropReason, Record
+
+
+class Feed(Protocol):
+    """Where one lane takes records from, and where it says what became of them."""
+
+    async def read(self, limit: int, until: float | None) -> Sequence[Record]:
+        """Up to `limit` records. Returns nothing once the loop's clock passes `until` (None: whenever the source says so)
+        or the feed is stopped; may return early and empty. Errors of the source are retried inside and made visible."""
+
+    async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
+        """Checkpoint or delete what was delivered; give back to the source what the function failed, to come again later."""
+
+    async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:
+        """A limit that the user set, or the payload's size, ends these records' life here."""
+
+    async def release(self, records: Sequence[Record]) -> None:
+        """Hand back what was read and not delivered, so that another reader can have it at once."""
+
+    def stop(self) -> None:
+        """Read no more. A read that is under way is let answer where cutting it off would hide records."""
+
+
+class Lane(Protocol):
+    """A running lane, as the source that opened it sees it."""
+
+    def stop(self) -> None:
+        """Finish the invoke under way, apply its answer, release the rest, end."""
+
+    async def ended(self) -> None:
+        """Returns when the lane has ended."""
+
+
+class Lanes(Protocol):
+    """What a mapping gives its source to open lanes with."""
+
+    @property
+    def limit(self) -> int:
+        """How many invokes the mapping may have in flight now: the user's cap, less what throttles took away."""
+
+    def open(self, name: str, feed: Feed) -> Lane:
+        """Start a lane; it runs until it is stopped or its feed ends."""
+
+
+class Source(Protocol):
+    """One mapping's event source."""
+
+    async def run(self, lanes: Lanes) -> None:
+        """Open and close lanes until `stop`. Raises `SourceFailed` for what only the user or an operator can mend;
+        the mapping shows the reason and runs the source again later."""
+
+    def stop(self) -> None:
+        """Open no more lanes, stop those that are open; `run` returns once they have ended."""
+
+
+class Function(Protocol):
+    """The function that a mapping invokes."""
+
+    async def invoke(self, payload: bytes, trace: str | None) -> Outcome:
+        """One call, no retry; every way of failing is an outcome. `trace` is an X-Amzn-Trace-Id."""
+
+
+class SourceFailed(Exception):
+    """The source cannot be read: it is missing, forbidden or out of reach. The message is for an operator."""
+
+    def __init__(self, error_type: str, message: str) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
