@@ -10,9 +10,10 @@ from outboard.core.records import DropReason, Record
 class Feed(Protocol):
     """Where one lane takes records from, and where it says what became of them."""
 
-    async def read(self, limit: int, until: float | None) -> Sequence[Record]:
-        """Up to `limit` records. Returns nothing once the loop's clock passes `until` (None: whenever the source says so)
-        or the feed is stopped; may return early and empty. Errors of the source are retried inside and made visible."""
+    async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
+        """Up to `limit` records, waiting for them no longer than until the loop's clock is at `until` (None: as long as
+        the source likes); may come back early and empty. None: no more for this batch, send what there is; and with
+        nothing held, the lane ends. Errors of the source are made visible and waited out inside."""
 
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         """Checkpoint or delete what was delivered; give back to the source what the function failed, to come again later."""
@@ -43,6 +44,10 @@ class Lanes(Protocol):
     @property
     def limit(self) -> int:
         """How many invokes the mapping may have in flight now: the user's cap, less what throttles took away."""
+
+    @property
+    def saturated(self) -> bool:
+        """The process has no CPU left: more lanes would only queue for it."""
 
     def open(self, name: str, feed: Feed) -> Lane:
         """Start a lane; it runs until it is stopped or its feed ends."""

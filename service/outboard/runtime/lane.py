@@ -1,0 +1,156 @@
+"""Knows the loop of one lane: take records, batch them, deliver the batch, settle it; never more than one batch in flight."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from outboard.core.batcher import Batcher, BatchLimits
+from outboard.core.delivery import Delivery, Divert, Invoke, Policy, Settle, Settled, Wait
+from outboard.core.ports import Feed, Function
+from outboard.core.records import Record
+from outboard.core.response import Failed, Invalid
+from outboard.observe.mapping import MappingObserver
+from outboard.runtime.gate import Gate
+from outboard.runtime.waiting import Stop
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What every lane of a mapping works with.
+
+    Attributes:
+        trace: the X-Amzn-Trace-Id for a batch, None where it has none.
+        wall: epoch seconds, for the age of records.
+        jitter: a random number in [0, 1).
+    """
+
+    function: Function
+    limits: BatchLimits
+    policy: Policy
+    gate: Gate
+    observer: MappingObserver
+    trace: Callable[[Sequence[Record]], str | None]
+    wall: Callable[[], float]
+    jitter: Callable[[], float]
+
+
+class BatchLane:
+    """One lane. `run` ends when it was stopped or its feed ended; what it held unsent has been released by then."""
+
+    def __init__(self, name: str, feed: Feed, work: Work) -> None:
+        self.name = name
+        self._feed = feed
+        self._work = work
+        self._batcher = Batcher(work.limits)
+        self._stop = Stop()
+        self._ended = asyncio.Event()
+        self._now = asyncio.get_running_loop().time
+
+    def stop(self) -> None:
+        self._stop.request()
+        self._feed.stop()
+
+    async def ended(self) -> None:
+        await self._ended.wait()
+
+    async def run(self) -> None:
+        try:
+            while batch := await self._collect():
+                await self._deliver(batch)
+            await self._release(self._batcher.remove(lambda _: True))
+        finally:
+            self._work.observer.holding(self.name, None)
+            self._work.observer.lane_unblocked(self.name)
+            self._ended.set()
+
+    async def _collect(self) -> list[Record]:
+        """The next batch; empty when there will be none."""
+        batcher = self._batcher
+        while not self._stop.requested:
+            if batcher.due(self._now()):
+                return batcher.cut()
+            records = await self._feed.read(batcher.room, batcher.deadline)
+            if records is None:
+                return [] if self._stop.requested else batcher.cut()
+            if records:
+                batcher.add(records, self._now())
+        return []
+
+    async def _deliver(self, batch: list[Record]) -> None:
+        work = self._work
+        delivery = Delivery(batch, work.policy, work.jitter, work.limits.envelope)
+        work.observer.holding(self.name, min((r.timestamp for r in batch if r.timestamp > 0), default=work.wall()))
+        while True:
+            step = delivery.step(self._now(), work.wall())
+            match step:
+                case Settle():
+                    await self._settle(step)
+                case Divert():
+                    work.observer.dropped(len(step.records), step.reason, positions(step.records), step.invokes)
+                    await self._feed.give_up(step.records, step.reason)
+                case Wait():
+                    await self._stop.sleep(step.until - self._now())
+                case Invoke():
+                    if self._stop.requested or not await self._invoke(delivery, step):
+                        await self._release(delivery.unsettled)
+                        break
+                case Settled():
+                    work.observer.lane_unblocked(self.name)
+                    break
+                case _:
+                    assert_never(step)
+            if self._stop.requested and isinstance(step, Wait):
+                await self._release(delivery.unsettled)
+                break
+        work.observer.holding(self.name, None)
+
+    async def _invoke(self, delivery: Delivery, step: Invoke) -> bool:
+        """One invoke and its answer applied. False: the lane was stopped before its turn came."""
+        work, records = self._work, step.records
+        if not work.gate.try_enter() and not await self._stop.first(work.gate.enter()):
+            return False
+        try:
+            payload = work.limits.envelope.payload(records)
+            work.observer.invoking(len(records), len(payload))
+            started = self._now()
+            outcome = await work.function.invoke(payload, work.trace(records))
+            ended = self._now()
+            work.gate.learn(outcome, started, ended)
+        finally:
+            work.gate.leave()
+        verdict = delivery.answered(outcome, ended)
+        where = "" if verdict is not None else positions(records)
+        work.observer.invoked(outcome, len(records), ended - started, lane=self.name, positions=where)
+        match verdict:
+            case Failed():
+                failed = len(verdict.indices)
+                work.observer.partially_failed(failed, len(records) - failed)
+            case Invalid():
+                work.observer.response_invalid(verdict.reason, len(records), positions(records))
+            case _:
+                pass
+        if delivery.failures > 1:
+            work.observer.lane_blocked(self.name, started, outcome)
+        return True
+
+    async def _settle(self, step: Settle) -> None:
+        """Apply fates. What this lane still holds of a key that just failed must not be sent before the failed ones."""
+        returned = list(step.returned)
+        keys = {record.key for record in returned if record.key}
+        if keys:
+            returned += self._batcher.remove(lambda record: record.key in keys)
+        await self._feed.settle(step.delivered, returned)
+        if step.delivered:
+            oldest = min((r.timestamp for r in step.delivered if r.timestamp > 0), default=0.0)
+            self._work.observer.delivered(len(step.delivered), oldest)
+
+    async def _release(self, records: Sequence[Record]) -> None:
+        if records:
+            await self._feed.release(records)
+
+
+def positions(records: Sequence[Record]) -> str:
+    """Where these records stand at their source, in a form for a log line: the first and the last of many."""
+    shown = [str(record.identifier) for record in (records if len(records) <= 4 else (records[0], records[-1]))]
+    return (" .. " if len(records) > 4 else ", ").join(shown)
