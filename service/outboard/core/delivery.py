@@ -213,7 +213,9 @@ class Delivery:
         limit = self._policy.maximum_record_age
         while limit is not None and self._segments:
             records = self._segments[0].records
-            fresh = next((i for i, r in enumerate(records) if r.timestamp <= 0 or wall - r.timestamp <= limit), len(records))
+            fresh = next(
+                (i for i, r in enumerate(records) if r.timestamp <= 0 or wall - r.timestamp <= limit), len(records)
+            )
             if fresh == 0:
                 return
             self._divert_head(fresh, DropReason.RECORD_AGE_EXCEEDED)

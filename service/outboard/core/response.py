@@ -49,24 +49,33 @@ def judge(body: bytes, records: Sequence[Record]) -> Verdict:
     try:
         answer = orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        return _invalid(f"the function's answer is not JSON ({error.msg} at byte {error.pos})", records)
-    if answer is None or answer in ("", [], {}):
-        return AllDelivered()
-    if not isinstance(answer, dict):
-        return _invalid(f"the function answered with {_kind(answer)} instead of an object", records)
+        return _invalid(f"the function's answer is not JSON ({error.msg} at character {error.pos})", records)
+    match answer:
+        case None | "" | []:
+            return AllDelivered()
+        case dict():
+            return _object(answer, records)
+        case _:
+            return _invalid(f"the function answered with {_kind(answer)} instead of an object", records)
+
+
+def _object(answer: Mapping[str, object], records: Sequence[Record]) -> Verdict:
     if "batchItemFailures" not in answer:
         return _without_list(answer, records)
-    entries = answer["batchItemFailures"]
-    if entries is None or entries == []:
-        return AllDelivered()
-    if not isinstance(entries, list):
-        return _invalid(f"batchItemFailures in the function's answer is {_kind(entries)} instead of a list", records)
-    return _failed(entries, records)
+    match answer["batchItemFailures"]:
+        case None | []:
+            return AllDelivered()
+        case list(entries):
+            return _listed(entries, records)
+        case other:
+            return _invalid(f"batchItemFailures in the function's answer is {_kind(other)} instead of a list", records)
 
 
 def _without_list(answer: Mapping[str, object], records: Sequence[Record]) -> Verdict:
-    """An object without the list reports nothing as failed (`{"statusCode": 200}`), unless a key looks like the list
-    under another spelling. AWS reads only the exact one, and would take the records listed there for processed."""
+    """Such an object reports nothing as failed (`{"statusCode": 200}`), unless a key looks like the list misspelt.
+
+    Only the exact spelling is read, as on AWS; what stands under another one must not count as processed.
+    """
     for key in answer:
         letters = "".join(filter(str.isalpha, key)).lower()
         if "itemfail" in letters or "itemidentifier" in letters:
@@ -74,7 +83,7 @@ def _without_list(answer: Mapping[str, object], records: Sequence[Record]) -> Ve
     return AllDelivered()
 
 
-def _failed(entries: Sequence[object], records: Sequence[Record]) -> Verdict:
+def _listed(entries: Sequence[object], records: Sequence[Record]) -> Verdict:
     positions: dict[Identifier, list[int]] = {}
     for index, record in enumerate(records):
         positions.setdefault(record.identifier, []).append(index)

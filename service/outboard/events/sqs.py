@@ -1,4 +1,4 @@
-"""Knows AWS's event JSON for an SQS message: its keys, their order and types, and when md5OfMessageAttributes is null."""
+"""Knows AWS's event JSON for an SQS message: its keys, their order and types, and when the attributes' MD5 is there."""
 
 import json
 import re
@@ -24,11 +24,8 @@ _ATTRIBUTE_ORDER = (
     "ApproximateFirstReceiveTimestamp",
 )
 
-# In a rendered event an unescaped quote only delimits: text like this inside a body has backslashes, and a message
-# attribute of that name holds an object. So this finds the system attribute and nothing else. A value that could not be
-# sent as an HTTP header is left alone.
-_TRACE_KEY = b'"AWSTraceHeader":"'
-_TRACE_VALUE = re.compile(rb'[ !#-\[\]-~]{1,1024}(?=")')
+#: What can be sent on as an HTTP header; anything else in AWSTraceHeader is the function's business alone.
+_TRACE_HEADER = re.compile("[ -~]{1,1024}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +48,15 @@ class QueueFacts:
         object.__setattr__(self, "fifo", self.arn.endswith(".fifo"))
 
 
+class TracedHandle(str):
+    """A receipt handle that carries its message's X-Ray header: it costs the messages without one nothing."""
+
+    __slots__ = ("trace",)
+    trace: str
+
+
 def render(message: Mapping[str, Any], queue: QueueFacts) -> Record:
-    """The record of one entry of ReceiveMessage's `Messages`; its token is the receipt handle.
+    """The record of one entry of ReceiveMessage's `Messages`; its token is the receipt handle, a str.
 
     Its key is the message group on a FIFO queue only: on a standard queue (a fair queue) groups have no order.
     """
@@ -81,16 +85,15 @@ def render(message: Mapping[str, Any], queue: QueueFacts) -> Record:
         event=_dumps(event),
         timestamp=_seconds(attributes.get("SentTimestamp")),
         key=attributes.get("MessageGroupId", "") if queue.fifo else "",
-        token=event["receiptHandle"],
+        token=_traced(message) if "AWSTraceHeader" in attributes else event["receiptHandle"],
     )
 
 
 def trace(records: Sequence[Record]) -> str | None:
-    """The X-Ray header of the first of `records` that has one, read back from its event; most messages have none."""
+    """The X-Ray header of the first of `records` that has one, for the batch's X-Amzn-Trace-Id."""
     for record in records:
-        start = record.event.find(_TRACE_KEY)
-        if start >= 0 and (value := _TRACE_VALUE.match(record.event, start + len(_TRACE_KEY))):
-            return value[0].decode("ascii")
+        if isinstance(record.token, TracedHandle):
+            return record.token.trace
     return None
 
 
@@ -100,6 +103,15 @@ def _ordered(names: tuple[str, ...]) -> tuple[str, ...]:
     known = tuple(name for name in _ATTRIBUTE_ORDER if name in names)
     ordered = known + tuple(name for name in names if name not in _ATTRIBUTE_ORDER)
     return names if ordered == names else ordered
+
+
+def _traced(message: Mapping[str, Any]) -> str:
+    header = message["Attributes"]["AWSTraceHeader"]
+    if not (isinstance(header, str) and _TRACE_HEADER.fullmatch(header)):
+        return str(message["ReceiptHandle"])
+    handle = TracedHandle(message["ReceiptHandle"])
+    handle.trace = header
+    return handle
 
 
 def _message_attribute(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from typing import assert_never
 
 from outboard.core.batcher import Batcher, BatchLimits
 from outboard.core.delivery import Delivery, Divert, Invoke, Policy, Settle, Settled, Wait
+from outboard.core.outcome import Outcome
 from outboard.core.ports import Feed, Function
 from outboard.core.records import Record
-from outboard.core.response import Failed, Invalid
+from outboard.core.response import Failed, Invalid, Verdict
 from outboard.observe.mapping import MappingObserver
 from outboard.runtime.gate import Gate
 from outboard.runtime.waiting import Stop
@@ -61,7 +62,7 @@ class BatchLane:
             await self._release(self._batcher.remove(lambda _: True))
         finally:
             self._work.observer.holding(self.name, None)
-            self._work.observer.lane_unblocked(self.name)
+            self._work.observer.lane_closed(self.name)
             self._ended.set()
 
     async def _collect(self) -> list[Record]:
@@ -112,6 +113,8 @@ class BatchLane:
             return False
         try:
             payload = work.limits.envelope.payload(records)
+            if step.attempt > 1 or delivery.failures:
+                work.observer.retrying(max(step.attempt, delivery.failures + 1))
             work.observer.invoking(len(records), len(payload))
             started = self._now()
             outcome = await work.function.invoke(payload, work.trace(records))
@@ -120,19 +123,27 @@ class BatchLane:
         finally:
             work.gate.leave()
         verdict = delivery.answered(outcome, ended)
-        where = "" if verdict is not None else positions(records)
-        work.observer.invoked(outcome, len(records), ended - started, lane=self.name, positions=where)
+        self._tell(outcome, verdict, records, ended - started)
+        if delivery.failures > 1:
+            work.observer.lane_blocked(self.name, work.wall(), outcome)
+        return True
+
+    def _tell(self, outcome: Outcome, verdict: Verdict | None, records: Sequence[Record], seconds: float) -> None:
+        """Each invoke is told of once, as what it came to."""
+        observer, where, request_id = self._work.observer, positions(records), outcome.request_id
         match verdict:
             case Failed():
                 failed = len(verdict.indices)
-                work.observer.partially_failed(failed, len(records) - failed)
+                where = positions([records[index] for index in verdict.indices])
+                observer.partially_failed(
+                    failed, len(records) - failed, seconds, lane=self.name, positions=where, request_id=request_id
+                )
             case Invalid():
-                work.observer.response_invalid(verdict.reason, len(records), positions(records))
+                observer.response_invalid(
+                    verdict.reason, len(records), seconds, lane=self.name, positions=where, request_id=request_id
+                )
             case _:
-                pass
-        if delivery.failures > 1:
-            work.observer.lane_blocked(self.name, started, outcome)
-        return True
+                observer.invoked(outcome, len(records), seconds, lane=self.name, positions=where)
 
     async def _settle(self, step: Settle) -> None:
         """Apply fates. What this lane still holds of a key that just failed must not be sent before the failed ones."""

@@ -1,0 +1,64 @@
+"""Knows where the configuration is and reads its files; what they say is for `assembling`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from outboard.config.assembling import FailedMapping, Loaded, content_hash, parse
+from outboard.config.problems import Problem, in_order
+
+__all__ = ["FailedMapping", "Loaded", "find", "load", "parse"]
+
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
+_DEFAULT = Path("configs/outboard.yaml")
+
+
+def find(path: str | None, environ: Mapping[str, str]) -> Path:
+    """The configuration's file or folder: as asked for, else `$OUTBOARD_CONFIG`, else `configs/outboard.yaml`."""
+    return Path(path or environ.get("OUTBOARD_CONFIG") or _DEFAULT)
+
+
+def load(path: Path) -> Loaded:
+    """Read and check a file, or a folder's `*.yaml *.yml *.json`. Never raises: whatever is wrong is among the problems."""
+    texts: dict[str, str] = {}
+    problems: list[Problem] = []
+    try:
+        files = _files(path)
+    except OSError as error:
+        return _unusable([Problem(str(path), None, None, None, _unreadable(error))], {})
+    for file in files:
+        try:
+            texts[str(file)] = file.read_bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            problems.append(Problem(str(file), line, None, None, "is not UTF-8 text; save the file as UTF-8"))
+        except OSError as error:
+            problems.append(Problem(str(file), None, None, None, _unreadable(error)))
+    if not files:
+        message = "holds no *.yaml, *.yml or *.json file; put one there, or name a file"
+        problems.append(Problem(str(path), None, None, None, message))
+    if not problems:
+        return parse(texts)
+    others = parse(texts).problems if texts else ()
+    return _unusable([*problems, *others], texts)
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        path.stat()  # a missing file is told from one that cannot be read
+        return [path]
+    found = (entry for entry in path.iterdir() if entry.suffix.lower() in _SUFFIXES)
+    return sorted(entry for entry in found if not entry.name.startswith(".") and not entry.is_dir())
+
+
+def _unusable(problems: list[Problem], texts: Mapping[str, str]) -> Loaded:
+    return Loaded(None, in_order(problems), (), fatal=True, content_hash=content_hash(texts))
+
+
+def _unreadable(error: OSError) -> str:
+    match error:
+        case FileNotFoundError():
+            return "does not exist; name the file or folder, or set OUTBOARD_CONFIG"
+        case PermissionError():
+            return "may not be read by this user; change its permissions"
+        case _:
+            return f"cannot be read ({error.strerror or type(error).__name__}); check the path and the disk"

@@ -1,0 +1,141 @@
+"""Knows what became of every message: from what was sent, finished, put aside and left, what was lost."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+
+from outboard.demo.world import Message, Nature
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of one mapping's messages, from everybody but the service itself.
+
+    Attributes:
+        produced: what its source accepted, in order.
+        finished: identifiers in the order in which the function finished them, again for each time.
+        given_up: identifiers found in the dead-letter queue.
+        left: identifiers found in the source after the service had ended.
+        counted: how many the service says it removed from the source; None if it did not say.
+    """
+
+    produced: Sequence[Message]
+    finished: Sequence[str] = ()
+    given_up: Sequence[str] = ()
+    left: Sequence[str] = ()
+    counted: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """How many messages met which fate; every produced one is processed, given up, left or lost.
+
+    `poison` counts those given up that were made to fail every time, `strangers` were finished but never produced,
+    `overtaken` were finished after a later one with the same key.
+    """
+
+    produced: int = 0
+    processed: int = 0
+    duplicates: int = 0
+    given_up: int = 0
+    poison: int = 0
+    left: int = 0
+    lost: int = 0
+    strangers: int = 0
+    overtaken: int = 0
+
+    def __add__(self, other: "Findings") -> "Findings":
+        return Findings(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+
+def findings(evidence: Evidence) -> Findings:
+    """What became of one mapping's messages."""
+    produced = {message.identifier for message in evidence.produced}
+    finished = set(evidence.finished)
+    given_up = set(evidence.given_up) & produced - finished
+    left = set(evidence.left) & produced - finished - given_up
+    poison = {message.identifier for message in evidence.produced if message.nature is Nature.POISON}
+    return Findings(
+        produced=len(produced),
+        processed=len(produced & finished),
+        duplicates=len(evidence.finished) - len(finished),
+        given_up=len(given_up),
+        poison=len(given_up & poison),
+        left=len(left),
+        lost=len(produced - finished - given_up - left),
+        strangers=len(finished - produced),
+        overtaken=overtaken(evidence.produced, evidence.finished),
+    )
+
+
+def overtaken(produced: Iterable[Message], finished: Iterable[str]) -> int:
+    """How many keyed messages were first finished after a later one of their key."""
+    messages = {message.identifier: message for message in produced if message.key}
+    highest: dict[str, int] = {}
+    count = 0
+    for identifier in dict.fromkeys(finished):
+        if (message := messages.get(identifier)) is not None:
+            count += message.number < highest.get(message.key, 0)
+            highest[message.key] = max(message.number, highest.get(message.key, 0))
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The audit in words: its lines, remarks that change no exit code, and problems, which do."""
+
+    lines: tuple[str, ...]
+    remarks: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def report(evidence: Mapping[str, Evidence]) -> Report:
+    """Put the evidence, by mapping, into words."""
+    found = {name: findings(each) for name, each in evidence.items()}
+    total = sum(found.values(), Findings())
+    return Report(
+        lines=tuple(f"{label:>11}: {text}" for label, text in _lines(total)),
+        remarks=tuple(remark for name, each in evidence.items() for remark in _remarks(name, each, found[name])),
+        problems=tuple(problem for name, each in found.items() for problem in _problems(name, each)),
+    )
+
+
+def _lines(total: Findings) -> list[tuple[str, str]]:
+    where = f" (in the dead-letter queues; {total.poison} of them made to fail every time)" if total.given_up else ""
+    lines = [
+        ("produced", f"{total.produced}"),
+        ("processed", f"{total.processed}"),
+        ("duplicates", f"{total.duplicates}"),
+        ("given up", f"{total.given_up}{where}"),
+        ("overtaken", f"{total.overtaken} (of those that share a message group)"),
+        ("lost", f"{total.lost}"),
+    ]
+    if total.left:
+        lines.insert(-1, ("left", f"{total.left} (still in their queues: the time to drain ran out)"))
+    return lines
+
+
+def _remarks(name: str, evidence: Evidence, found: Findings) -> list[str]:
+    remarks = []
+    if found.given_up > found.poison:
+        remarks.append(
+            f"{name}: {found.given_up - found.poison} messages were given up that were not made to fail every time."
+        )
+    removed = evidence.counted
+    if removed is not None and not found.processed <= removed <= found.processed + found.duplicates:
+        remarks.append(
+            f"{name}: the service counted {removed} messages removed, the function processed {found.processed}."
+        )
+    return remarks
+
+
+def _problems(name: str, found: Findings) -> list[str]:
+    problems = []
+    if found.lost:
+        problems.append(f"{name}: {found.lost} messages were lost.")
+    if found.strangers:
+        problems.append(f"{name}: {found.strangers} messages were processed that nobody produced.")
+    if found.overtaken:
+        problems.append(f"{name}: {found.overtaken} messages were overtaken by a later one of their message group.")
+    if found.produced and not found.processed:
+        problems.append(f"{name}: none of {found.produced} messages was processed.")
+    return problems

@@ -1,0 +1,91 @@
+"""Knows what each answer of the Invoke API means for a batch; a table and the emulator's rules, no I/O."""
+
+from typing import Any
+
+import orjson
+
+from outboard.aws.calls import CallFailed, InvokeReply, TimedOut
+from outboard.aws.client import error_of, retry_after
+from outboard.aws.transport import Answer
+from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled, TooLarge, Unavailable
+
+#: A message longer than this is cut: it ends in logs and on a page.
+_SHOWN = 2048
+
+#: The emulator answers a function's time-out with this text instead of an error.
+_EMULATED_TIMEOUT = b"Task timed out after"
+
+_REMEDIES = {
+    403: "grant lambda:InvokeFunction to the identity Outboard runs under, or to FunctionRoleArn",
+    404: "create the function, or correct FunctionName, its qualifier and its region",
+}
+
+
+def classify(reply: InvokeReply) -> Outcome:
+    """What came of an invoke that was answered."""
+    if reply.status == 200:
+        return _answered(reply)
+    code, message = error_of(Answer(reply.status, reply.headers, reply.body))
+    request_id = _request_id(reply)
+    match reply.status:
+        case 413:
+            return TooLarge(_cut(message), request_id)
+        case 429:
+            reason = str(_object(reply.body).get("Reason") or code)
+            return Throttled(reason, _cut(message), retry_after(reply.headers), request_id)
+    remedy = _REMEDIES.get(reply.status)
+    text = f"{_cut(message)}; {remedy}" if remedy else _cut(message)
+    return Unavailable(code, text, retry_after(reply.headers), request_id)
+
+
+def classify_failure(failure: CallFailed, timeout: float) -> Outcome:
+    """What came of an invoke that was not answered. Without an answer in time the function may have run: an attempt."""
+    if isinstance(failure, TimedOut):
+        message = f"no answer within InvokeTimeoutSeconds ({timeout:g} s)"
+        return FunctionFailed("Timeout", message, timed_out=True)
+    return Unavailable(failure.code, _cut(failure.message))
+
+
+def _answered(reply: InvokeReply) -> Outcome:
+    version = reply.headers.get("x-amz-executed-version", "")
+    request_id = _request_id(reply)
+    if "x-amz-function-error" in reply.headers:
+        return _failed(reply.body, request_id, version)
+    if not version and _emulated_failure(reply.body):
+        return _failed(reply.body, request_id, version)
+    return Succeeded(reply.body, request_id, version)
+
+
+def _emulated_failure(body: bytes) -> bool:
+    """The runtime emulator names no version and marks no error; what it answers then has these shapes."""
+    stripped = body.strip()
+    if not stripped or stripped.strip(b'"').startswith(_EMULATED_TIMEOUT):
+        return True
+    if b'"errorType"' not in stripped or b'"errorMessage"' not in stripped:
+        return False
+    return {"errorType", "errorMessage"} <= _object(stripped).keys()
+
+
+def _failed(body: bytes, request_id: str, version: str) -> FunctionFailed:
+    error = _object(body)
+    text = body[:_SHOWN].decode("utf-8", "replace").strip()
+    message = str(error.get("errorMessage") or text or "the function answered with nothing")
+    kind = str(error.get("errorType") or "Unhandled")
+    timed_out = "Task timed out after" in message or "Timedout" in kind
+    return FunctionFailed(_cut(kind), _cut(message), request_id, version, timed_out)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def _request_id(reply: InvokeReply) -> str:
+    return reply.headers.get("x-amzn-requestid", "")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

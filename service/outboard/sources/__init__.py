@@ -1,0 +1,1 @@
+"""One package per event source; each opens lanes and feeds them."""

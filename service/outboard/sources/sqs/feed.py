@@ -1,0 +1,212 @@
+"""Knows one poller's view of the queue: receives what its lane can send now and settles what came of it."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from outboard.aws.calls import CallFailed, TimedOut
+from outboard.core import backoff
+from outboard.core.records import DropReason, Record
+from outboard.events.sqs import QueueFacts, render
+from outboard.observe.mapping import MappingObserver
+from outboard.sources.sqs.groups import LiveGroups
+from outboard.sources.sqs.queue import MOST_PER_CALL, SqsQueue
+from outboard.sources.sqs.receipts import Receipts
+
+#: The longest that SQS lets a receive wait.
+LONG_POLL = 20
+
+#: Between two short polls for the last part of a window.
+_SHORT_POLL_PAUSE = 0.2
+
+#: What a held message costs beside its bytes: the objects that describe it.
+_PER_MESSAGE = 1024
+
+
+class Allowance(Protocol):
+    """A mapping's part of the process's memory budget, in bytes."""
+
+    async def take(self, size: int) -> int:
+        """Wait until `size`, or as much of it as can ever be granted, is granted; returns how much that is."""
+
+    def try_take(self, size: int) -> bool: ...
+
+    def adjust(self, granted: int, actual: int) -> None:
+        """What was granted for a read turned out as `actual`."""
+
+    def give_back(self, size: int) -> None: ...
+
+    @property
+    def used(self) -> int: ...
+
+
+class Pace(Protocol):
+    """Who decides how many pollers there are."""
+
+    def polling(self) -> None: ...
+
+    def polled(self, messages: int, asked: int, *, leaving: bool) -> None: ...
+
+    def surplus(self, *, idle: bool, backlog: bool) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the feeds of one mapping share."""
+
+    queue: SqsQueue
+    facts: QueueFacts
+    receipts: Receipts
+    groups: LiveGroups
+    allowance: Allowance
+    pace: Pace
+    observer: MappingObserver
+    jitter: Callable[[], float]
+    window: float
+
+
+class SqsFeed:
+    """The feed of one poller's lane."""
+
+    #: The largest message seen of late decides what the next receive is expected to bring; this is where that starts.
+    _FIRST_ESTIMATE = 32 * 1024
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._stopped = asyncio.Event()
+        self._estimate = self._FIRST_ESTIMATE
+        self._charges: dict[object, int] = {}
+        self._failures = 0
+        self._idle = False
+        self._backlog = False
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
+        """One receive. A poller that holds nothing and is one too many ends here."""
+        if self._stopped.is_set():
+            return None
+        if until is None and self._desk.pace.surplus(idle=self._idle, backlog=self._backlog):
+            return None
+        now = asyncio.get_running_loop().time()
+        asked = min(MOST_PER_CALL, limit)
+        granted = await self._pay(asked, wait=until is None)
+        if granted is None:
+            return None
+        wait = LONG_POLL if until is None else max(0, min(LONG_POLL, int(until - now)))
+        messages = await self._receive(asked, wait)
+        records = self._admit(messages)
+        self._charge(granted, records)
+        if not messages and wait == 0 and until is not None:
+            await self._pause(min(_SHORT_POLL_PAUSE, until - asyncio.get_running_loop().time()))
+        return records
+
+    async def _pay(self, asked: int, *, wait: bool) -> int | None:
+        """The bytes granted for a receive; None: not now, or the feed was stopped meanwhile."""
+        size = asked * self._estimate
+        if self._desk.allowance.try_take(size):
+            return size
+        if not wait:
+            return None
+        async with asyncio.TaskGroup() as group:
+            taking = group.create_task(self._desk.allowance.take(size), name="budget")
+            stop = group.create_task(self._stopped.wait(), name="stop")
+            await asyncio.wait({taking, stop}, return_when=asyncio.FIRST_COMPLETED)
+            stop.cancel()
+            if not taking.done():
+                taking.cancel()
+        return None if taking.cancelled() else taking.result()
+
+    async def _receive(self, asked: int, wait: int) -> Sequence[Mapping[str, Any]]:
+        """One receive, never cut off: messages of an answer nobody reads stay invisible. Nothing where it failed."""
+        desk, loop = self._desk, asyncio.get_running_loop()
+        desk.pace.polling()
+        started, messages = loop.time(), None
+        try:
+            messages = await desk.queue.receive(asked, wait, desk.receipts.receive_visibility)
+        except CallFailed as failure:
+            self._failures += 1
+            desk.observer.polling_failed(failure.code, _with_remedy(failure))
+        finally:
+            count = len(messages or ())
+            self._idle, self._backlog = count == 0, count >= asked
+            desk.pace.polled(count, asked, leaving=count > 0 and (desk.window == 0 or count >= asked))
+        if messages is None:
+            await self._pause(backoff.delay(self._failures, desk.jitter()))
+            return ()
+        self._failures = 0
+        size = sum([len(message.get("Body", "")) for message in messages])
+        desk.observer.polled(len(messages), size, loop.time() - started)
+        return messages
+
+    def _admit(self, messages: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """Render; what belongs to a FIFO group that another lane has alive is left to the queue until its time is over."""
+        desk = self._desk
+        desk.receipts.received([message["ReceiptHandle"] for message in messages])
+        records = [render(message, desk.facts) for message in messages]
+        if not desk.facts.fifo:
+            return records
+        admitted, refused = desk.groups.admit(self, records)
+        desk.receipts.forget([str(record.token) for record in refused])
+        return admitted
+
+    def _charge(self, granted: int, records: Sequence[Record]) -> None:
+        """Replace what a receive was expected to bring by what it did: each record's bytes twice, once in its payload."""
+        total = 0
+        for record in records:
+            charge = 2 * len(record.event) + _PER_MESSAGE
+            self._charges[record.token] = charge
+            total += charge
+        self._desk.allowance.adjust(granted, total)
+        self._show()
+        if records:
+            largest = max(charge for charge in (self._charges[record.token] for record in records))
+            self._estimate = max(largest, self._estimate * 3 // 4, _PER_MESSAGE)
+
+    async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
+        receipts = self._desk.receipts
+        if delivered:
+            await receipts.delete([str(record.token) for record in delivered])
+        if returned:
+            await receipts.give_back([str(record.token) for record in returned])
+        self._let_go(delivered)
+        self._let_go(returned)
+
+    async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:
+        """SQS's own redrive policy decides about messages that keep failing: they go back to the queue."""
+        await self.settle((), records)
+
+    async def release(self, records: Sequence[Record]) -> None:
+        await self._desk.receipts.hand_back([str(record.token) for record in records])
+        self._let_go(records)
+
+    def _let_go(self, records: Sequence[Record]) -> None:
+        self._desk.allowance.give_back(sum([self._charges.pop(record.token, 0) for record in records]))
+        if self._desk.facts.fifo:
+            self._desk.groups.leave(self, records)
+        self._show()
+
+    def _show(self) -> None:
+        self._desk.observer.buffered(self._desk.receipts.held, self._desk.allowance.used)
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(max(0.0, seconds)):
+                await self._stopped.wait()
+        except TimeoutError:
+            pass
+
+
+def _with_remedy(failure: CallFailed) -> str:
+    """The failure for an operator, with what to do where only they can do it."""
+    if isinstance(failure, TimedOut):
+        return f"ReceiveMessage was not answered in time: {failure.message}"
+    if "QueueDoesNotExist" in failure.code or "NonExistentQueue" in failure.code:
+        return f"the queue does not exist; create it or correct EventSourceArn ({failure.message})"
+    if "AccessDenied" in failure.code:
+        return (
+            f"not allowed to receive; grant sqs:ReceiveMessage, DeleteMessage, GetQueueAttributes ({failure.message})"
+        )
+    return failure.message

@@ -1,0 +1,106 @@
+"""Knows how an SQS mapping runs: looks at its queue, keeps as many pollers as its backlog and its function deserve."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from outboard.aws.calls import CallFailed
+from outboard.core.pollers import Pollers, Scaling
+from outboard.core.ports import Feed, Lane, Lanes, SourceFailed
+from outboard.events.sqs import QueueFacts
+from outboard.observe.mapping import MappingObserver, MappingState
+from outboard.sources.sqs.feed import Allowance, Desk, SqsFeed, _with_remedy
+from outboard.sources.sqs.groups import LiveGroups
+from outboard.sources.sqs.queue import SqsQueue
+from outboard.sources.sqs.receipts import Receipts
+
+
+@dataclass(frozen=True, slots=True)
+class SqsSettings:
+    """What an SQS source needs beside its queue: the facts of its events, its window, its part of the memory budget."""
+
+    facts: QueueFacts
+    window: float
+    allowance: Allowance
+    observer: MappingObserver
+    jitter: Callable[[], float]
+
+
+class SqsSource:
+    """The source of one SQS mapping. `feed` makes a poller's feed."""
+
+    def __init__(self, queue: SqsQueue, settings: SqsSettings, feed: Callable[[Desk], Feed] = SqsFeed) -> None:
+        self._queue = queue
+        self._settings = settings
+        self._make_feed = feed
+        self._stopping = asyncio.Event()
+        self._open: dict[Lane, str] = {}
+        self._polling = 0
+        self._opened = 0
+        self._now = asyncio.get_running_loop().time
+        self._scaling = Scaling(self._now())
+
+    def stop(self) -> None:
+        self._stopping.set()
+        for lane in self._open:
+            lane.stop()
+
+    async def run(self, lanes: Lanes) -> None:
+        settings = self._settings
+        try:
+            attributes = await self._queue.attributes()
+        except CallFailed as failure:
+            raise SourceFailed(failure.code, _with_remedy(failure)) from None
+        receipts = Receipts(self._queue, attributes.visibility_timeout, settings.observer, settings.jitter)
+        self._desk = Desk(
+            queue=self._queue,
+            facts=settings.facts,
+            receipts=receipts,
+            groups=LiveGroups(),
+            allowance=settings.allowance,
+            pace=self,
+            observer=settings.observer,
+            jitter=settings.jitter,
+            window=settings.window,
+        )
+        settings.observer.state(MappingState.ENABLED, "")
+        self._lanes = lanes
+        async with asyncio.TaskGroup() as self._tasks:
+            keeper = self._tasks.create_task(receipts.keep(), name="visibility")
+            if not self._stopping.is_set():
+                self._add_poller()
+            await self._stopping.wait()
+            while self._open:
+                await next(iter(self._open)).ended()
+                await asyncio.sleep(0)
+            keeper.cancel()
+
+    def _add_poller(self) -> None:
+        self._opened += 1
+        lane = self._lanes.open(f"poller-{self._opened}", self._make_feed(self._desk))
+        self._open[lane] = ""
+        self._settings.observer.pollers(len(self._open))
+        self._tasks.create_task(self._forget(lane), name="poller's end")
+
+    async def _forget(self, lane: Lane) -> None:
+        await lane.ended()
+        del self._open[lane]
+        self._settings.observer.pollers(len(self._open))
+        if not self._open and not self._stopping.is_set():
+            self._add_poller()
+
+    # The pace of the feeds
+
+    def polling(self) -> None:
+        self._polling += 1
+
+    def polled(self, messages: int, asked: int, *, leaving: bool) -> None:
+        self._polling -= 1
+        if messages and not self._stopping.is_set():
+            pollers = Pollers(len(self._open), self._polling, self._lanes.limit, self._lanes.saturated)
+            if self._scaling.grow(pollers, self._now(), full=messages >= asked, leaving=leaving):
+                self._add_poller()
+
+    def surplus(self, *, idle: bool, backlog: bool) -> bool:
+        pollers = Pollers(len(self._open), self._polling, self._lanes.limit)
+        return len(self._open) > 1 and self._scaling.shed(pollers, idle=idle, backlog=backlog)

@@ -1,0 +1,1 @@
+"""Real servers, and one scripted one, that tests and benches start for themselves and always stop again."""

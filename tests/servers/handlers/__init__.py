@@ -1,0 +1,1 @@
+"""Functions as a user writes them, with AWS Lambda Powertools."""
