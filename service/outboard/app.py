@@ -34,7 +34,7 @@ from outboard.runtime.mapping import MappingRun
 from outboard.runtime.supervisor import Supervisor
 from outboard.sources.sqs import SqsSource
 from outboard.sources.sqs.feed import Desk, SqsFeed
-from outboard.sources.sqs.queue import SqsQueue
+from outboard.sources.sqs.queue import SqsQueue, url_of
 from outboard.sources.sqs.source import SqsSettings
 
 #: Concurrent invokes of a mapping that names no limit; AWS stops at 1,250.
@@ -183,9 +183,9 @@ class Outboard:
 
         def build() -> Source:
             service = self.connections.sqs(region, mapping.source_endpoint_url, mapping.source_role_arn)
-            endpoint = self.connections.sqs_endpoint(region, mapping.source_endpoint_url).rstrip("/")
-            url = f"{endpoint}/{mapping.source.account}/{mapping.queue_name}"
-            return SqsSource(SqsQueue(service, url), settings, self.surroundings.sqs_feed)
+            endpoint = self.connections.sqs_endpoint(region, mapping.source_endpoint_url)
+            queue = SqsQueue(service, url_of(endpoint, mapping.source))
+            return SqsSource(queue, settings, self.surroundings.sqs_feed)
 
         return MappingRun(mapping.name, build, work, lambda: self.process.lag > _SATURATED)
 
@@ -211,7 +211,7 @@ def _facts(mapping: EventSourceMapping) -> MappingFacts:
 
 def _facts_of_failed(failed: FailedMapping) -> MappingFacts:
     kind = failed.source_type.value if failed.source_type else SourceType.SQS.value
-    return MappingFacts(failed.name, failed.uuid, kind, source_arn=failed.source_arn or "")
+    return MappingFacts(failed.name, failed.uuid or "", kind, source_arn=failed.source_arn or "")
 
 
 async def run_service(loaded: Loaded, path: str) -> int:

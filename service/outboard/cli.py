@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (`| head`): nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001 - the last place where a defect can still become a sentence
+    except Exception as error:
         if os.environ.get("OUTBOARD_DEBUG"):
             raise
         print(f"outboard: internal error: {type(error).__name__}: {error}; this is a defect of Outboard, please report "
@@ -80,17 +80,17 @@ def _positive(text: str) -> float:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from outboard.config import loading  # noqa: PLC0415 - `--help` and `--version` need none of it
+    from outboard.config import loading
 
     path = loading.find(options.path, os.environ)
     loaded = loading.load(path)
     if loaded.configuration is None or loaded.fatal or (options.strict and loaded.problems):
         return _show_problems(loaded.problems)
-    import asyncio  # noqa: PLC0415
+    import asyncio
 
-    from outboard.app import run_service  # noqa: PLC0415
-    from outboard.observe import logs  # noqa: PLC0415
-    from outboard.observe.http import PortUnavailable  # noqa: PLC0415
+    from outboard.app import run_service
+    from outboard.observe import logs
+    from outboard.observe.http import PortUnavailable
 
     logs.configure(loaded.configuration.logging.level, loaded.configuration.logging.format)
     try:
@@ -101,12 +101,12 @@ def _run(options: argparse.Namespace) -> int:
     return 1
 
 
-def _event_loop() -> Callable[[], "asyncio.AbstractEventLoop"] | None:  # type: ignore[name-defined] # noqa: F821
+def _event_loop() -> Callable[[], "asyncio.AbstractEventLoop"] | None:  # type: ignore[name-defined]
     try:
-        import uvloop  # noqa: PLC0415
+        import uvloop
     except ImportError:
         return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop  # type: ignore[name-defined] # noqa: F821
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop  # type: ignore[name-defined]
     return factory
 
 
@@ -117,7 +117,7 @@ def _show_problems(problems: Sequence[object]) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from outboard.config import loading  # noqa: PLC0415
+    from outboard.config import loading
 
     path: Path = loading.find(options.path, os.environ)
     loaded = loading.load(path)
@@ -131,9 +131,9 @@ def _check(options: argparse.Namespace) -> int:
         count = len(loaded.configuration.event_source_mappings)
         print(f"{path}: {count} mapping{'s' if count != 1 else ''}, no problems", file=sys.stderr)
     if options.live and loaded.configuration is not None:
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
-        from outboard.live import advise  # noqa: PLC0415
+        from outboard.live import advise
 
         for line in asyncio.run(advise(loaded.configuration)):
             print(line)
@@ -141,6 +141,6 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from outboard.demo.command import main as demo  # noqa: PLC0415
+    from outboard.demo.command import main as demo
 
     return demo(seconds=options.seconds, rate=options.rate, port=options.port, keep=options.keep)

@@ -18,6 +18,7 @@ from tests.servers.processes import Child, ServerFailed
 from tests.servers.queues import Queues, numbered
 from tests.servers.runtime_front import runtime_front
 from tests.servers.scripted_invoke import (
+    Answer,
     ScriptedInvoke,
     breaks_off,
     hangs,

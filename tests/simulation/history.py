@@ -103,12 +103,17 @@ class History:
     produced: dict[str, Produced] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     handed: list[Handed] = field(default_factory=list)
+    by_handle: dict[str, Handed] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     deleted: list[Deleted] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     #: Requests that no service would accept.
     illegal: list[str] = field(default_factory=list)
     lines: list[tuple[float, str]] = field(default_factory=list)
+
+    def hand(self, handed: Handed) -> None:
+        self.handed.append(handed)
+        self.by_handle[handed.handle] = handed
 
     def say(self, now: float, *words: object) -> None:
         """One line for people, kept only in a verbose run."""

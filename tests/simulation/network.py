@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from outboard.aws.calls import Refused, TimedOut, Unreachable
+from outboard.aws.calls import TimedOut, Unreachable
 
 from .history import Caller, Exchange, History
 from .loop import VirtualTimeLoop
 
 #: How an answer, or an exception, gets back to the caller.
 Answer = Callable[[Any], None]
+#: What a service does with a call that reached it: it gives its answer now or later.
+Serve = Callable[[Exchange, Answer], None]
 
 
 @dataclass(slots=True)
@@ -56,17 +58,27 @@ class Network:
         self._outside = loop.outside()
 
     async def exchange(
-        self, caller: Caller, operation: str, timeout: float, serve: Callable[[Exchange, Answer], None], refusal: Refused
+        self,
+        caller: Caller,
+        operation: str,
+        timeout: float,
+        serve: Serve,
+        in_words: Callable[[str], Any],
+        begin: Callable[[Exchange], None] = lambda _call: None,
     ) -> Any:
-        """One call. `serve` is run at the service; `refusal` is how it throttles. Raises `CallFailed`."""
+        """One call. `serve` is run at the service; `in_words` is its own answer to a fault. Raises `CallFailed`.
+
+        `begin` is told of the call before anything happens to it, unless the caller is dead already.
+        """
         call = Exchange(caller, operation, self.loop.time(), self.faults.draw(self.rng))
         if not caller.process.alive:
             return await self.loop.create_future()
         self.history.exchanges.append(call)
         self.history.say(call.started, caller, operation, *([f"[{call.fault}]"] if call.fault else []))
+        begin(call)
         answered: asyncio.Future[Any] = self.loop.create_future()
         expiry = self.loop.call_later(timeout, self._answer, answered, TimedOut("TimedOut", f"{operation}: no answer"))
-        self._later(self._way(call.fault), self._arrive, call, answered, serve, refusal)
+        self._later(self._way(call.fault), self._arrive, call, answered, serve, in_words)
         try:
             reply = await answered
         except asyncio.CancelledError:
@@ -81,15 +93,13 @@ class Network:
         return reply
 
     def _arrive(
-        self, call: Exchange, answered: asyncio.Future[Any], serve: Callable[[Exchange, Answer], None], refusal: Refused
+        self, call: Exchange, answered: asyncio.Future[Any], serve: Serve, in_words: Callable[[str], Any]
     ) -> None:
         match call.fault:
             case "refused" | "reset":
                 self._answer(answered, Unreachable("ConnectionError", f"{call.operation}: {call.fault}"))
-            case "throttled":
-                self._answer(answered, refusal)
-            case "failed":
-                self._answer(answered, Refused(500, "InternalFailure", "The request processing has failed."))
+            case "throttled" | "failed":
+                self._answer(answered, in_words(call.fault))
             case "silent":
                 pass
             case "mute":

@@ -11,8 +11,6 @@ from .loop import EPOCH, START
 from .network import Answer, Network
 from .queue import HandleInvalid, Message, Queue
 
-_THROTTLED = Refused(400, "ThrottlingException", "Rate exceeded")
-_FORBIDDEN = Refused(403, "AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/outboard is not authorized.")
 _RECEIVE = {
     "QueueUrl", "AttributeNames", "MessageSystemAttributeNames", "MessageAttributeNames", "MaxNumberOfMessages",
     "VisibilityTimeout", "WaitTimeSeconds", "ReceiveRequestAttemptId",
@@ -23,7 +21,9 @@ _ATTRIBUTES = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVis
 class SimulatedSqs:
     """A `JsonService` for one caller. A request that SQS would refuse as malformed is noted as illegal, too."""
 
-    def __init__(self, queues: Mapping[str, Queue], caller: Caller, network: Network, partial_faults: float = 0.0) -> None:
+    def __init__(
+        self, queues: Mapping[str, Queue], caller: Caller, network: Network, partial_faults: float = 0.0
+    ) -> None:
         """`queues` by the last part of their URL. `partial_faults`: the share of batch entries that fail alone."""
         self._queues = queues
         self._caller = caller
@@ -32,7 +32,7 @@ class SimulatedSqs:
 
     async def call(self, operation: str, body: Mapping[str, object], *, timeout: float = 10.0) -> dict[str, Any]:
         answer: dict[str, Any] = await self._network.exchange(
-            self._caller, operation, timeout, lambda call, reply: self._serve(call, body, reply), _THROTTLED
+            self._caller, operation, timeout, lambda call, reply: self._serve(call, body, reply), _in_words
         )
         return answer
 
@@ -50,7 +50,7 @@ class SimulatedSqs:
         if queue is None or queue.missing:
             answer(Refused(400, "QueueDoesNotExist", "The specified queue does not exist."))
         elif queue.forbidden:
-            answer(_FORBIDDEN)
+            answer(Refused(403, "AccessDenied", "User: arn:aws:sts::123456789012:assumed-role/o is not authorized."))
         elif call.operation == "GetQueueUrl":
             answer({"QueueUrl": f"https://sqs.eu-west-1.amazonaws.com/123456789012/{name}"})
         elif call.operation not in operations:
@@ -66,7 +66,11 @@ class SimulatedSqs:
         limit, wait = body.get("MaxNumberOfMessages", 1), body.get("WaitTimeSeconds", 0)
         visibility = body.get("VisibilityTimeout", queue.visibility)
         whole = all(type(number) is int for number in (limit, wait, visibility))
-        if not whole or not (1 <= limit <= 10 and 0 <= wait <= 20 and 0 <= visibility <= 43_200) or body.keys() - _RECEIVE:
+        if (
+            not whole
+            or not (1 <= limit <= 10 and 0 <= wait <= 20 and 0 <= visibility <= 43_200)
+            or body.keys() - _RECEIVE
+        ):
             self._refuse(answer, f"illegal ReceiveMessage {dict(body)}")
             return
         loop, history = self._network.loop, self._network.history
@@ -74,7 +78,7 @@ class SimulatedSqs:
         def give(messages: list[Message]) -> None:
             now = loop.time()
             for message in messages:
-                history.handed.append(Handed(call, message.id, message.handle, now, message.visible_at))
+                history.hand(Handed(call, message.id, message.handle, now, message.visible_at))
             call.messages = tuple(message.id for message in messages)
             if messages:
                 history.say(now, queue.name, "hands", *(f"{m.id}#{m.receives}" for m in messages), "to", self._caller)
@@ -123,10 +127,14 @@ class SimulatedSqs:
                 apply(queue, entry)
             except HandleInvalid as error:
                 code = str(error)
-                failed.append({"Id": entry["Id"], "Code": code, "Message": code, "SenderFault": code != "InternalError"})
+                failed.append(
+                    {"Id": entry["Id"], "Code": code, "Message": code, "SenderFault": code != "InternalError"}
+                )
             else:
                 successful.append({"Id": entry["Id"]})
-        answer({"Successful": successful, "Failed": failed} if not queue.lenient else _without_empty(successful, failed))
+        answer(
+            {"Successful": successful, "Failed": failed} if not queue.lenient else _without_empty(successful, failed)
+        )
 
     def _delete_entry(self, queue: Queue, entry: Mapping[str, Any]) -> None:
         message = queue.delete(entry["ReceiptHandle"])
@@ -142,10 +150,7 @@ class SimulatedSqs:
             raise HandleInvalid("InvalidParameterValue")
         message = queue.change_visibility(entry["ReceiptHandle"], seconds)
         now = self._network.loop.time()
-        for handed in reversed(self._network.history.handed):
-            if handed.handle == message.handle:
-                handed.lapses = message.visible_at
-                break
+        self._network.history.by_handle[message.handle].lapses = message.visible_at
         self._network.history.say(now, self._caller, "makes", message.id, "visible in", seconds, "s")
 
     def _attributes(self, call: Exchange, body: Mapping[str, Any], queue: Queue, answer: Answer) -> None:
@@ -165,6 +170,12 @@ def _messages(queue: Queue, entries: list[Any]) -> tuple[str, ...]:
 
 def _without_empty(successful: list[Any], failed: list[Any]) -> dict[str, Any]:
     return {key: value for key, value in (("Successful", successful), ("Failed", failed)) if value}
+
+
+def _in_words(fault: str) -> Refused:
+    if fault == "throttled":
+        return Refused(400, "ThrottlingException", "Rate exceeded")
+    return Refused(500, "InternalFailure", "The request processing has failed.")
 
 
 def _milliseconds(at: float) -> str:

@@ -1,6 +1,5 @@
 """Knows how AWS's JSON services and Lambda's Invoke are spoken: signed, sent once, errors typed by their code."""
 
-import email.utils
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,68 +7,91 @@ from typing import Any
 from urllib.parse import quote
 
 import orjson
+from yarl import URL
 
 from outboard import __version__
 from outboard.aws.calls import CallFailed, InvokeReply, Refused, Unreachable
+from outboard.aws.errors import read_error
 from outboard.aws.identity import Identity
-from outboard.aws.signing import Scope, Unsigned, sign
+from outboard.aws.refusals import Cure, clock_offset, cure
+from outboard.aws.signing import Target, sign, target
 from outboard.aws.transport import Answer, Transport
 
-_SKEWED = frozenset({"RequestTimeTooSkewed", "InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired"})
-_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException", "InvalidClientTokenId"})
-
-#: A clock that is off by less is not why a signature was refused.
-_WORTH_CORRECTING = 30.0
-
-#: AWS's clock less ours, in seconds, learnt from answers.
-_skew = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Protocol:
-    """How one JSON service is spoken: its signing name, the prefix of X-Amz-Target, the version of AWS's JSON protocol."""
-
-    service: str
-    target: str
-    content_type: str
-
-
-SQS = Protocol("sqs", "AmazonSQS", "application/x-amz-json-1.0")
-KINESIS = Protocol("kinesis", "Kinesis_20131202", "application/x-amz-json-1.1")
-DYNAMODB = Protocol("dynamodb", "DynamoDB_20120810", "application/x-amz-json-1.0")
+_USER_AGENT = f"outboard/{__version__}"
 
 #: Told of each call: service, operation, `OK` or the error's code.
 Told = Callable[[str, str, str], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """How one JSON service is spoken: its signing name, the prefix of X-Amz-Target, its version of AWS's JSON protocol."""
+
+    service: str
+    prefix: str
+    content_type: str
+
+
+SQS = Protocol("sqs", "AmazonSQS", "application/x-amz-json-1.0")
+
+
+class Clock:
+    """Our clock, corrected by what AWS says the time is."""
+
+    def __init__(self, read: Callable[[], float] = time.time) -> None:
+        self.offset = 0.0
+        self.read = read
+
+    def now(self) -> float:
+        return self.read() + self.offset
+
+
 class SignedCalls:
-    """Signs and sends. The only calls ever sent again are those that AWS refused unread: for a clock that is off, or
-    credentials that have expired."""
+    """Signs and sends to one endpoint. The only calls ever sent again are those that AWS refused unread: for a clock that
+    is off, or for credentials that have expired.
+    """
 
-    def __init__(self, transport: Transport, identity: Identity, scope: Scope) -> None:
-        self._transport = transport
+    def __init__(self, endpoint: str, region: str, identity: Identity, transport: Transport, clock: Clock) -> None:
+        self._endpoint = endpoint.rstrip("/")
+        self._region = region
         self._identity = identity
-        self._scope = scope
+        self._transport = transport
+        self._clock = clock
+        self._targets: dict[tuple[str, str], tuple[URL, Target]] = {}
 
-    async def post(self, path: str, query: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
-        """Raises `Unreachable` or `TimedOut`."""
-        answer = await self._send(path, query, headers, body, timeout)
-        if answer.status not in (400, 401, 403):
-            return answer
-        code, _ = error_of(answer)
-        if code in _EXPIRED:
-            self._identity.forget()
-        elif code not in _SKEWED or not _learn_skew(answer):
-            return answer
-        return await self._send(path, query, headers, body, timeout)
+    async def post(self, service: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        """`path` is percent-encoded and has its query. Raises `Unreachable` or `TimedOut`."""
+        url, at = self._target(service, path)
+        answer = await self._send(url, at, headers, body, timeout)
+        if answer.status in (400, 401, 403) and self._cured(answer):
+            answer = await self._send(url, at, headers, body, timeout)
+        return answer
 
-    async def _send(self, path: str, query: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
-        path = self._transport.base_path + path
-        credentials = await self._identity.credentials()
-        request = Unsigned("POST", self._transport.host, path, query, headers, body)
-        signed = sign(request, self._scope, credentials, time.time() + _skew)
-        signed["user-agent"] = f"outboard/{__version__}"
-        return await self._transport.post(f"{path}?{query}" if query else path, signed, body, timeout)
+    async def _send(self, url: URL, at: Target, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        signed = sign(at, headers, body, await self._identity.credentials(), self._clock.now())
+        signed["user-agent"] = _USER_AGENT
+        return await self._transport.post(url, signed, body, timeout)
+
+    def _target(self, service: str, path: str) -> tuple[URL, Target]:
+        found = self._targets.get((service, path))
+        if found is None:
+            whole = self._endpoint + path
+            found = URL(whole, encoded=True), target(whole, self._region, service)
+            self._targets[service, path] = found
+        return found
+
+    def _cured(self, answer: Answer) -> bool:
+        """Whether what the call was refused for could be mended."""
+        learnt = clock_offset(answer.headers.get("date", ""), self._clock.read())
+        error = read_error(answer.status, answer.headers, answer.body)
+        match cure(error, self._clock.offset, learnt):
+            case Cure.CREDENTIALS:
+                self._identity.forget()
+                return True
+            case Cure.CLOCK if learnt is not None:
+                self._clock.offset = learnt
+                return True
+        return False
 
     async def close(self) -> None:
         await self._transport.close()
@@ -85,10 +107,10 @@ class JsonClient:
 
     async def call(self, operation: str, body: Mapping[str, object], *, timeout: float = 10.0) -> dict[str, Any]:
         protocol = self._protocol
-        headers = {"content-type": protocol.content_type, "x-amz-target": f"{protocol.target}.{operation}"}
+        headers = {"content-type": protocol.content_type, "x-amz-target": f"{protocol.prefix}.{operation}"}
         code = "OK"
         try:
-            return _result(await self._calls.post("/", "", headers, orjson.dumps(body), timeout))
+            return _result(await self._calls.post(protocol.service, "/", headers, orjson.dumps(body), timeout))
         except CallFailed as failure:
             code = failure.code
             raise
@@ -114,70 +136,36 @@ class LambdaClient:
         timeout: float = 905.0,
     ) -> InvokeReply:
         path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-        query = f"Qualifier={quote(qualifier, safe='')}" if qualifier else ""
+        if qualifier:
+            path += f"?Qualifier={quote(qualifier, safe='')}"
         headers = {"content-type": "application/json", "x-amz-invocation-type": invocation_type}
         if trace:
             headers["x-amzn-trace-id"] = trace
         try:
-            answer = await self._calls.post(path, query, headers, payload, timeout)
+            answer = await self._calls.post("lambda", path, headers, payload, timeout)
         except CallFailed as failure:
             self._told("lambda", "Invoke", failure.code)
             raise
-        self._told("lambda", "Invoke", "OK" if answer.status < 300 else error_of(answer)[0])
+        good = answer.status < 300
+        self._told("lambda", "Invoke", "OK" if good else read_error(answer.status, answer.headers, answer.body).code)
         return InvokeReply(answer.status, answer.headers, answer.body)
 
 
-def error_of(answer: Answer) -> tuple[str, str]:
-    """The code, without namespace, and the message of an answer that is an error."""
-    try:
-        parsed = orjson.loads(answer.body)
-    except orjson.JSONDecodeError:
-        parsed = None
-    body: dict[str, Any] = parsed if isinstance(parsed, dict) else {}
-    code = answer.headers.get("x-amzn-errortype") or body.get("__type") or body.get("code") or f"Http{answer.status}"
-    code = str(code).split(":", 1)[0].rsplit("#", 1)[-1].rsplit(".", 1)[-1]
-    message = body.get("message") or body.get("Message") or f"HTTP status {answer.status}"
-    return code, str(message)
-
-
 def _result(answer: Answer) -> dict[str, Any]:
-    if answer.status == 200:
-        if not answer.body:
-            return {}
-        try:
-            parsed = orjson.loads(answer.body)
-        except orjson.JSONDecodeError as error:
-            raise Unreachable("UnreadableAnswer", f"the answer is not JSON: {error.msg}") from error
-        if isinstance(parsed, dict):
-            return parsed
+    if answer.status != 200:
+        error = read_error(answer.status, answer.headers, answer.body)
+        raise Refused(
+            error.status,
+            error.code,
+            error.message,
+            request_id=error.request_id,
+            retry_after=error.retry_after,
+            reason=error.reason,
+        )
+    try:
+        parsed = orjson.loads(answer.body) if answer.body else {}
+    except orjson.JSONDecodeError as error:
+        raise Unreachable("UnreadableAnswer", f"the answer is not JSON ({error.msg})") from error
+    if not isinstance(parsed, dict):
         raise Unreachable("UnreadableAnswer", "the answer is not a JSON object")
-    code, message = error_of(answer)
-    raise Refused(
-        answer.status,
-        code,
-        message,
-        request_id=answer.headers.get("x-amzn-requestid", ""),
-        retry_after=retry_after(answer.headers),
-    )
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that the service asked to wait; None where it did not, or not as a number."""
-    try:
-        return max(0.0, float(headers["retry-after"]))
-    except (KeyError, ValueError):
-        return None
-
-
-def _learn_skew(answer: Answer) -> bool:
-    """Set our clock by AWS's; whether that changes anything."""
-    global _skew  # noqa: PLW0603 - the process has one clock
-    try:
-        theirs = email.utils.parsedate_to_datetime(answer.headers["date"]).timestamp()
-    except (KeyError, ValueError, TypeError):
-        return False
-    skew = theirs - time.time()
-    if abs(skew - _skew) < _WORTH_CORRECTING:
-        return False
-    _skew = skew
-    return True
+    return parsed

@@ -1,30 +1,38 @@
-"""Knows how to make a client for a mapping: which endpoint, region and identity; shares connections and credentials."""
+"""Knows how to make a client for a mapping: which endpoint, region and identity; connections and credentials are shared."""
+
+import os
+from collections.abc import Mapping
 
 from outboard.aws.calls import JsonService, LambdaService
-from outboard.aws.client import SQS, JsonClient, LambdaClient, Protocol, SignedCalls, Told
-from outboard.aws.identity import Identity, Sdk
-from outboard.aws.signing import Scope
+from outboard.aws.client import SQS, Clock, JsonClient, LambdaClient, Protocol, SignedCalls, Told
+from outboard.aws.endpoints import Endpoints
+from outboard.aws.identity import Identity
+from outboard.aws.sdk import Sdk
 from outboard.aws.transport import Transport
 
 
 class Services:
     """AWS, as this process reaches it. Clients of one endpoint, region and identity share their connections."""
 
-    def __init__(self, told: Told) -> None:
+    def __init__(self, told: Told, environ: Mapping[str, str] = os.environ) -> None:
         """`told` hears of each call: service, operation, `OK` or the error's code."""
         self._told = told
+        self._environ = environ
         self._sdk = Sdk()
+        self._endpoints = Endpoints(self._sdk, environ)
+        self._clock = Clock()
         self._identities: dict[tuple[str | None, str], Identity] = {}
-        self._calls: dict[tuple[str, str, str, str | None], SignedCalls] = {}
+        self._calls: dict[tuple[str, str, str | None], SignedCalls] = {}
 
     @property
     def region(self) -> str | None:
         """The region that the SDK's chain names, if any."""
-        return self._sdk.region
+        region: str | None = self._sdk.setting("region")
+        return region
 
     def sqs_endpoint(self, region: str, endpoint: str | None) -> str:
         """Where a queue's URL begins."""
-        return endpoint or self._sdk.endpoint("sqs", region)
+        return self._endpoints.resolve("sqs", region, endpoint)
 
     def sqs(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService:
         return self._json(SQS, region, endpoint, role_arn)
@@ -40,12 +48,10 @@ class Services:
         return JsonClient(self._signed(protocol.service, region, endpoint, role_arn), protocol, self._told)
 
     def _signed(self, service: str, region: str, endpoint: str | None, role_arn: str | None) -> SignedCalls:
-        url = endpoint or self._sdk.endpoint(service, region)
-        key = (service, region, url, role_arn)
+        url = self._endpoints.resolve(service, region, endpoint)
+        key = (url, region, role_arn)
         if key not in self._calls:
-            identity = self._identities.get((role_arn, region))
-            if identity is None:
-                identity = self._identities[role_arn, region] = Identity(self._sdk, role_arn, region)
-            transport = Transport(url, self._sdk.ca_bundle)
-            self._calls[key] = SignedCalls(transport, identity, Scope(service, region))
+            identity = self._identities.setdefault((role_arn, region), Identity(self._sdk, role_arn, region))
+            bundle = self._environ.get("REQUESTS_CA_BUNDLE") or self._sdk.setting("ca_bundle")
+            self._calls[key] = SignedCalls(url, region, identity, Transport(url, bundle), self._clock)
         return self._calls[key]

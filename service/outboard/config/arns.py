@@ -95,7 +95,7 @@ class FunctionTarget:
         found = _FUNCTION.fullmatch(text)
         if found is None:
             raise ValueError(
-                "is not a function's name; write NAME, NAME:ALIAS or arn:aws:lambda:REGION:ACCOUNT:function:NAME[:ALIAS]"
+                "names no function; write NAME, NAME:ALIAS or arn:aws:lambda:REGION:ACCOUNT:function:NAME[:ALIAS]"
             )
         name, qualifier = found["name"], found["qualifier"]
         account = found["arn_account"] or found["account"]

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from outboard.config.arns import SourceType
 from outboard.config.blocks import BLOCKS, DEFAULTS, MAPPINGS, Blocks, Place
-from outboard.config.documents import Unreadable, read
+from outboard.config.documents import UnreadableError, read
 from outboard.config.mapping import EventSourceMapping
 from outboard.config.models import Configuration
 from outboard.config.problems import Broken, Problem, dotted, in_order, unknown_key
@@ -25,6 +25,7 @@ from outboard.config.resolving import (
 )
 from outboard.config.rules import source_type
 from outboard.config.sentences import broken_by
+from outboard.config.written import NO_VALUE, nulls
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,7 @@ def parse(texts: Mapping[str, str]) -> Loaded:
     for file, text in texts.items():
         try:
             blocks.add(read(file, text))
-        except Unreadable as error:
+        except UnreadableError as error:
             blocks.problems.append(Problem(file, error.line, None, None, error.message))
     configuration = _configured(blocks)
     defaults = _defaults(blocks)
@@ -126,11 +127,15 @@ def _configured(blocks: Blocks) -> Configuration | None:
     state = written.get("State")
     if isinstance(state, dict):
         blocks.complain(_state_rules(state))
+    nothing = [Broken(path, NO_VALUE) for path in nulls(written)]
     try:
-        return Configuration.model_validate(written)
+        configuration = Configuration.model_validate(written)
     except ValidationError as error:
-        blocks.complain(broken_by(error, Configuration))
+        empty = {it.path for it in nothing}
+        blocks.complain([*nothing, *(it for it in broken_by(error, Configuration) if it.path not in empty)])
         return None
+    blocks.complain(nothing)
+    return configuration
 
 
 def _state_rules(state: Mapping[str, Any]) -> Iterator[Broken]:
@@ -177,9 +182,9 @@ def _entry(place: Place, value: Any, defaults: Understood, blocks: Blocks) -> _E
             entry.places[name] = blocks.places[DEFAULTS].inside(defaults.renamed.get(name, name))
     for it in own.broken:
         entry.complain(it)
-    for where, message in blocks.repeated:
+    for where, line, message in blocks.repeated:
         if where.document is place.document and where.path[:2] == place.path:
-            entry.problems.append(where.problem(message, mapping=entry.label, name=dotted(where.path[2:])))
+            entry.problems.append(Problem(place.document.file, line, entry.label, dotted(where.path[2:]), message))
     return entry
 
 

@@ -50,7 +50,7 @@ class Blocks:
         self.places: dict[str, Place] = {}
         self.values: dict[str, Any] = {}
         self.entries: list[tuple[Place, Any]] = []
-        self.repeated: list[tuple[Place, str]] = []
+        self.repeated: list[tuple[Place, int, str]] = []
 
     def add(self, document: Document) -> None:
         if not isinstance(document.value, dict) or not document.value:
@@ -62,7 +62,7 @@ class Blocks:
             return
         for path, line, message in document.repeated:
             if path[:1] == (MAPPINGS,) and len(path) > 2:
-                self.repeated.append((Place(document, path), message))
+                self.repeated.append((Place(document, path), line, message))
             else:
                 self.problems.append(Problem(document.file, line, None, dotted(path), message))
         for key, value in document.value.items():

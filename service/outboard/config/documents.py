@@ -1,7 +1,7 @@
 """Knows how the text of a YAML or JSON file becomes plain values and the line of each; knows nothing of their meaning.
 
-Scalars follow YAML 1.2's core schema: only `true` and `false` are booleans (`on`, `yes`, `NO` are text), a date is text,
-`010` is ten. Nothing is interpolated.
+Scalars follow YAML 1.2's core schema: only `true` and `false` are booleans (`on`, `yes`, `NO` are text), a date is
+text, `010` is ten. Nothing is interpolated.
 """
 
 import json
@@ -29,7 +29,7 @@ _JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The text is not YAML or JSON; `line` counts from 1, None if unknown."""
 
     def __init__(self, line: int | None, message: str) -> None:
@@ -67,7 +67,7 @@ class Document:
 
 
 def read(file: str, text: str) -> Document:
-    """Parse one file. Raises `Unreadable`. A key given twice keeps its first value and is listed in `repeated`."""
+    """Parse one file. Raises `UnreadableError`. A key given twice keeps its first value and is listed in `repeated`."""
     document = Document(file)
     if file.lower().endswith(".json") or _is_json(text):
         _read_json(document, text)
@@ -92,12 +92,10 @@ def _read_json(document: Document, text: str) -> None:
     try:
         json.loads(text, parse_constant=_no_such_number)
     except json.JSONDecodeError as error:
-        reason = error.msg[:1].lower() + error.msg[1:]
-        raise Unreadable(
-            error.lineno, f"is not valid JSON: {reason} at column {error.colno}; correct it there"
-        ) from None
+        message = f"is not valid JSON from column {error.colno} on; look for a missing comma, quote or bracket"
+        raise UnreadableError(error.lineno, message) from None
     except (ValueError, RecursionError) as error:
-        raise Unreadable(None, f"is not valid JSON: {_deep(error)}; correct it") from None
+        raise UnreadableError(None, f"is not valid JSON: {_deep(error)}; correct it") from None
     document.value = _Json(document, text).value((), next_token=None)
 
 
@@ -126,7 +124,7 @@ class _Json:
 
     def value(self, path: Path, next_token: str | None) -> Any:
         if len(path) > _DEEPEST:
-            raise Unreadable(self._line, "is nested too deeply; no field of the configuration is so deep")
+            raise UnreadableError(self._line, "is nested too deeply; no field of the configuration is so deep")
         token = next(self._tokens) if next_token is None else next_token
         self._document.lines.setdefault(path, self._line)
         match token:
@@ -139,10 +137,10 @@ class _Json:
 
     def _object(self, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
-        while (token := next(self._tokens)) != "}":
-            if token == ",":
+        while (lexeme := next(self._tokens)) != "}":
+            if lexeme == ",":
                 continue
-            key = (*path, json.loads(token))
+            key = (*path, json.loads(lexeme))
             fresh = self._document.put(result, key, self._line)
             next(self._tokens)  # the colon
             value = self.value(key, None)
@@ -152,9 +150,9 @@ class _Json:
 
     def _array(self, path: Path) -> list[Any]:
         result: list[Any] = []
-        while (token := next(self._tokens)) != "]":
-            if token != ",":
-                result.append(self.value((*path, len(result)), token))
+        while (lexeme := next(self._tokens)) != "]":
+            if lexeme != ",":
+                result.append(self.value((*path, len(result)), lexeme))
         return result
 
 
@@ -164,20 +162,18 @@ def _read_yaml(document: Document, text: str) -> None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = None if mark is None else mark.line + 1
-        raise Unreadable(line, f"is not valid YAML: {_explained(error, text, line)}") from None
+        raise UnreadableError(line, f"is not valid YAML: {_explained(error, text, line)}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise Unreadable(line, "is not valid YAML: it holds a control character; remove it") from None
+        raise UnreadableError(line, "is not valid YAML: it holds a control character; remove it") from None
 
 
 def _explained(error: yaml.MarkedYAMLError, text: str, line: int | None) -> str:
-    lines = text.splitlines()
-    if (
-        line is not None
-        and line <= len(lines)
-        and lines[line - 1][: len(lines[line - 1]) - len(lines[line - 1].lstrip())].count("\t")
-    ):
+    lines = text.split("\n")
+    if line is not None and re.match(r" *\t", lines[min(line, len(lines)) - 1]):
         return "a tab indents this line; indent with spaces"
+    if error.problem == "mapping values are not allowed in this context":
+        return "there is a second colon on this line; put the value in quotes"
     context = f" {error.context}" if error.context else ""
     return f"{error.problem}{context}; check the indentation, the colons and the quotes here"
 
@@ -194,8 +190,8 @@ class _Yaml:
         for event in self._events:
             match event:
                 case yaml.DocumentStartEvent() if self._document.lines:
-                    raise Unreadable(
-                        event.start_mark.line + 1,
+                    raise UnreadableError(
+                        _line(event),
                         "starts a second YAML document; put each into a file of its own and load the folder",
                     )
                 case yaml.NodeEvent():
@@ -204,16 +200,18 @@ class _Yaml:
                     pass
 
     def _value(self, path: Path, event: Any) -> Any:
-        line = event.start_mark.line + 1
+        line = _line(event)
         if len(path) > _DEEPEST:
-            raise Unreadable(line, "is nested too deeply; no field of the configuration is so deep")
+            raise UnreadableError(line, "is nested too deeply; no field of the configuration is so deep")
         self._document.lines.setdefault(path, line)
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(path, event.anchor, line)
+            return self._alias(path, str(event.anchor), line)
         if isinstance(event, yaml.ScalarEvent):
             value = _scalar(event, line)
         elif event.tag is not None and not event.tag.startswith(_TAG):
-            raise Unreadable(line, f"carries the tag {event.tag}, which means nothing here; write the value itself")
+            raise UnreadableError(
+                line, f"carries the tag {event.tag}, which means nothing here; write the value itself"
+            )
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self._sequence(path)
         else:
@@ -225,12 +223,12 @@ class _Yaml:
 
     def _alias(self, path: Path, anchor: str, line: int) -> Any:
         if anchor not in self._anchors:
-            raise Unreadable(line, f"uses *{anchor} before anything is named &{anchor}; define it above this line")
+            raise UnreadableError(line, f"uses *{anchor} before anything is named &{anchor}; define it above this line")
         value, inside = self._anchors[anchor]
         for at, its in inside.items():
             self._document.lines.setdefault((*path, *at), its)
-        if len(self._document.lines) > 1_000_000:
-            raise Unreadable(line, "repeats aliases until they make up millions of values; write fewer of them")
+        if len(self._document.lines) > 200_000:
+            raise UnreadableError(line, "repeats aliases until they make up too many values; write fewer of them")
         return value
 
     def _sequence(self, path: Path) -> list[Any]:
@@ -242,11 +240,11 @@ class _Yaml:
     def _mapping(self, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
-            line = event.start_mark.line + 1
+            line = _line(event)
             if not isinstance(event, yaml.ScalarEvent):
-                raise Unreadable(line, "has a key that is not text; a key is the name of a field")
+                raise UnreadableError(line, "has a key that is not text; a key is the name of a field")
             if event.value == "<<":
-                raise Unreadable(
+                raise UnreadableError(
                     line, "uses the merge key <<, which YAML 1.2 dropped; put common fields under Defaults"
                 )
             key = (*path, event.value)
@@ -255,6 +253,10 @@ class _Yaml:
             if fresh:
                 result[event.value] = value
         return result
+
+
+def _line(event: Any) -> int:
+    return int(event.start_mark.line) + 1
 
 
 def _scalar(event: yaml.ScalarEvent, line: int) -> Any:
@@ -266,7 +268,7 @@ def _scalar(event: yaml.ScalarEvent, line: int) -> Any:
         return text
     if kind in {"int", "float", "bool", "null"}:
         return _plain(text)
-    raise Unreadable(line, f"carries the tag {event.tag}, which means nothing here; write the value itself")
+    raise UnreadableError(line, f"carries the tag {event.tag}, which means nothing here; write the value itself")
 
 
 def _plain(text: str) -> Any:

@@ -18,7 +18,7 @@ def find(path: str | None, environ: Mapping[str, str]) -> Path:
 
 
 def load(path: Path) -> Loaded:
-    """Read and check a file, or a folder's `*.yaml *.yml *.json`. Never raises: whatever is wrong is among the problems."""
+    """Read and check a file, or a folder's `*.yaml *.yml *.json`. Never raises: what is wrong is in the problems."""
     texts: dict[str, str] = {}
     problems: list[Problem] = []
     try:

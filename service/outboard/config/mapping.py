@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field, PrivateAttr
 
 from outboard.config import fields as types
+from outboard.config import structures
 from outboard.config.arns import Arn, FunctionTarget, SourceType, source_type_of
 from outboard.config.support import DEFAULT_WINDOW
 
@@ -31,9 +32,11 @@ class EventSourceMapping(BaseModel):
     function_response_types: tuple[Literal["ReportBatchItemFailures"], ...] = Field(
         (), max_length=1, description="Whether the function names the records that failed."
     )
-    filter_criteria: types.FilterCriteria | None = Field(None, description="Which records reach the function.")
-    scaling_config: types.ScalingConfig | None = Field(None, description="SQS: how many invokes run at once.")
-    starting_position: types.StartingPosition | None = Field(None, description="Where a stream or topic is read from.")
+    filter_criteria: structures.FilterCriteria | None = Field(None, description="Which records reach the function.")
+    scaling_config: structures.ScalingConfig | None = Field(None, description="SQS: how many invokes run at once.")
+    starting_position: structures.StartingPosition | None = Field(
+        None, description="Where a stream or topic is read from."
+    )
     starting_position_timestamp: types.Timestamp | None = Field(
         None, description="With AT_TIMESTAMP: epoch seconds, or ISO 8601 with its zone."
     )
@@ -46,31 +49,35 @@ class EventSourceMapping(BaseModel):
         -1, ge=-1, le=10_000, description="Retries after which a record is given up; -1 is never."
     )
     bisect_batch_on_function_error: types.Flag = Field(False, description="Whether a failed batch is split in two.")
-    destination_config: types.DestinationConfig | None = Field(None, description="Where records go that are given up.")
+    destination_config: structures.DestinationConfig | None = Field(
+        None, description="Where records go that are given up."
+    )
     topics: tuple[types.Topic, ...] = Field((), max_length=1, description="Kafka: the topic.")
     queues: tuple[types.Queue, ...] = Field((), max_length=1, description="Amazon MQ: the queue.")
-    source_access_configurations: tuple[types.SourceAccessConfiguration, ...] = Field(
+    source_access_configurations: tuple[structures.SourceAccessConfiguration, ...] = Field(
         (), max_length=23, description="How to get at the source; references to secrets, never secrets."
     )
-    self_managed_event_source: types.SelfManagedEventSource | None = Field(None, description="A Kafka that is not MSK.")
-    self_managed_kafka_event_source_config: types.SelfManagedKafkaConfig | None = Field(
+    self_managed_event_source: structures.SelfManagedEventSource | None = Field(
+        None, description="A Kafka that is not MSK."
+    )
+    self_managed_kafka_event_source_config: structures.SelfManagedKafkaConfig | None = Field(
         None, description="What only a mapping of a self-managed Kafka says."
     )
-    amazon_managed_kafka_event_source_config: types.AmazonManagedKafkaConfig | None = Field(
+    amazon_managed_kafka_event_source_config: structures.AmazonManagedKafkaConfig | None = Field(
         None, description="What only a mapping of MSK says."
     )
-    document_db_event_source_config: types.DocumentDBConfig | None = Field(
+    document_db_event_source_config: structures.DocumentDBConfig | None = Field(
         None, alias="DocumentDBEventSourceConfig", description="Which change stream is read."
     )
-    provisioned_poller_config: types.ProvisionedPollerConfig | None = Field(
+    provisioned_poller_config: structures.ProvisionedPollerConfig | None = Field(
         None, description="How many pollers are kept."
     )
     kms_key_arn: str | None = Field(
         None, alias="KMSKeyArn", max_length=2048, description="The key that encrypts the filter criteria at AWS."
     )
     # Harmless to ignore: they say what AWS shows of a mapping, not what the mapping does.
-    metrics_config: types.MetricsConfig | None = Field(None, description="Accepted, unused: all metrics are on.")
-    logging_config: types.LoggingConfig | None = Field(None, description="Accepted, unused: see Logging.")
+    metrics_config: structures.MetricsConfig | None = Field(None, description="Accepted, unused: all metrics are on.")
+    logging_config: structures.LoggingConfig | None = Field(None, description="Accepted, unused: see Logging.")
     tags: dict[str, str] | None = Field(None, description="Accepted, unused.")
 
     source_endpoint_url: str | None = Field(
@@ -93,9 +100,9 @@ class EventSourceMapping(BaseModel):
     _aws_region: str | None = PrivateAttr(None)
 
     def in_region(self, aws_region: str | None) -> "EventSourceMapping":
-        """This mapping under a configuration's `Aws.Region`."""
+        """The same mapping under a configuration's `Aws.Region`."""
         copied = self.model_copy()
-        copied._aws_region = aws_region
+        copied._aws_region = aws_region  # noqa: SLF001  its own class
         return copied
 
     @property

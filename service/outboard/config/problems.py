@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+_MOST_LISTED = 12
+
 #: Where a value stands inside a document or a mapping: keys, and positions in lists.
 Path = tuple[str | int, ...]
 
@@ -63,7 +65,9 @@ def unknown_key(name: str, known: Iterable[str]) -> str:
     guess = nearest(name, candidates)
     if guess is not None:
         return f"is not a known field; did you mean {guess}?"
-    return f"is not a known field; the known ones are {', '.join(candidates)}"
+    if len(candidates) > _MOST_LISTED:
+        return "is not a known field; remove it (configs/outboard.schema.json lists all that there are)"
+    return f"is not a known field; known here: {', '.join(candidates)}"
 
 
 def shown(value: object) -> str:

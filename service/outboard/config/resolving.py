@@ -1,7 +1,7 @@
 """Knows how a mapping as written becomes a mapping that can run: what is merged, understood, filled in and refused."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,11 +26,10 @@ from outboard.config.support import (
     is_neutral,
     owners,
 )
-from outboard.config.written import Written
+from outboard.config.written import NO_VALUE, Written, nulls
 
 #: Outboard's own namespace of UUIDs. Changing it would give every mapping a new identity.
 _NAMESPACE = uuid.UUID("3d0b9c0e-6a0f-4c55-9d0a-9f6f3f1c7a52")
-_NO_VALUE = "has no value; give it one, or remove it"
 _STATES = {
     "Creating": True,
     "Enabling": True,
@@ -89,7 +88,7 @@ def understand(fields: Mapping[str, Any]) -> Understood:
 
 def wrong_values(fields: Mapping[str, Any]) -> list[Broken]:
     """What is wrong with values wherever they would be merged to: types and ranges, but no rule between fields."""
-    nothing = [Broken(path, _NO_VALUE) for path in _nulls(_known(fields))]
+    nothing = [Broken(path, NO_VALUE) for path in nulls(_known(fields))]
     gone = {it.path[0] for it in nothing}
     written = {field: value for field, value in fields.items() if field not in gone}
     try:
@@ -125,19 +124,18 @@ def resolve(fields: Mapping[str, Any], *, installation: str = "outboard", aws_re
     source = source_type(fields)
     usable = dict(fields)
     broken: list[Broken] = []
-    if source is None:
-        broken += _no_source(fields)
-    else:
-        usable, broken = _without_what_the_source_lacks(fields, source)
-    broken += _identify(usable, installation)
-    nothing = [Broken(path, _NO_VALUE) for path in _nulls(_known(usable))]
     if source is not None:
+        usable, broken = _without_what_the_source_lacks(fields, source)
         broken += broken_rules(usable, source)
+        broken += _not_carried_out(usable, source)
+    elif "EventSourceArn" not in fields:
+        broken.append(Broken(("EventSourceArn",), "is missing; name the queue, stream, cluster or broker to read"))
+    broken += _identify(usable, installation)
+    nothing = [Broken(path, NO_VALUE) for path in nulls(_known(usable))]
     for it in nothing:
         usable.pop(str(it.path[0]), None)
-    usable = {**_filled_in(usable, source), **usable}
     try:
-        mapping = EventSourceMapping.model_validate(usable)
+        mapping = EventSourceMapping.model_validate({**_filled_in(usable, source), **usable})
     except ValidationError as error:
         wrong = broken_by(error, EventSourceMapping, MAPPING_FIELDS)
         return Resolved(None, _first_of_each_path([*nothing, *wrong, *broken]))
@@ -146,41 +144,33 @@ def resolve(fields: Mapping[str, Any], *, installation: str = "outboard", aws_re
     return Resolved(mapping.in_region(aws_region))
 
 
-def _no_source(fields: Mapping[str, Any]) -> list[Broken]:
-    if "EventSourceArn" in fields:
-        return []
-    remedy = "name the queue, stream, cluster or broker to read"
-    return [Broken(("EventSourceArn",), f"is missing; {remedy}")]
-
-
 def _without_what_the_source_lacks(
     fields: Mapping[str, Any], source: SourceType
 ) -> tuple[dict[str, Any], list[Broken]]:
-    """The fields that can be carried out; a neutral value of any other is dropped, another value is refused by name."""
+    """The fields that the source has; of others, a neutral value is dropped and any other refused by name."""
     self_managed = Written(fields).self_managed
     usable: dict[str, Any] = {}
     broken: list[Broken] = []
-    if source not in CARRIED_OUT:
-        where = "SelfManagedEventSource" if self_managed else "EventSourceArn"
-        label, running = LABELS[source], ", ".join(LABELS[it] for it in SourceType if it in CARRIED_OUT)
-        broken.append(
-            Broken(
-                (where,),
-                f"is a {label} source, which Outboard does not carry out yet (only {running}); leave this mapping with AWS",
-            )
-        )
     for field, value in fields.items():
-        if not has(field, source, self_managed=self_managed):
-            if not is_neutral(field, value):
-                broken.append(Broken((field,), _foreign(field, source)))
-        elif source in NOT_CARRIED_OUT.get(field, ()):
-            if not is_neutral(field, value):
-                label = LABELS[source]
-                remedy = "remove it, or leave this mapping with AWS"
-                broken.append(Broken((field,), f"is not carried out yet for {label} sources; {remedy}"))
-        else:
+        if has(field, source, self_managed=self_managed):
             usable[field] = value
+        elif not is_neutral(field, value):
+            broken.append(Broken((field,), _foreign(field, source)))
     return usable, broken
+
+
+def _not_carried_out(fields: dict[str, Any], source: SourceType) -> list[Broken]:
+    """Refuse by name what AWS has and Outboard does not carry out; take those fields out."""
+    label, remedy = LABELS[source], "remove it, or leave this mapping with AWS"
+    broken: list[Broken] = []
+    if source not in CARRIED_OUT:
+        where = "SelfManagedEventSource" if Written(fields).self_managed else "EventSourceArn"
+        running = ", ".join(LABELS[it] for it in SourceType if it in CARRIED_OUT)
+        only = f"is a {label} source, and Outboard carries out only {running} so far; leave this mapping with AWS"
+        broken.append(Broken((where,), only))
+    waiting = [field for field in fields if source in NOT_CARRIED_OUT.get(field, ())]
+    refused = [field for field in waiting if not is_neutral(field, fields.pop(field))]
+    return broken + [Broken((it,), f"is not carried out yet for {label} sources; {remedy}") for it in refused]
 
 
 def _foreign(field: str, source: SourceType) -> str:
@@ -207,17 +197,6 @@ def _identify(fields: dict[str, Any], installation: str) -> list[Broken]:
 
 def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {field: value for field, value in fields.items() if field in MAPPING_FIELDS}
-
-
-def _nulls(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    if value is None:
-        yield path
-    elif isinstance(value, dict):
-        for key, inside in value.items():
-            yield from _nulls(inside, (*path, key))
-    elif isinstance(value, list):
-        for index, inside in enumerate(value):
-            yield from _nulls(inside, (*path, index))
 
 
 def _filled_in(fields: Mapping[str, Any], source: SourceType | None) -> dict[str, Any]:

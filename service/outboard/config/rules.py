@@ -1,7 +1,7 @@
 """Knows the rules between the fields of one mapping, as AWS has them; each is a sentence away from its remedy.
 
-The rules read what the user wrote, defaults merged, before any type is checked: so that a wrong type in one field hides no
-problem in another. What is not of the expected type counts as absent here; the models complain about it.
+The rules read what the user wrote, defaults merged, before any type is checked: so that a wrong type in one field hides
+no problem in another. What is not of the expected type counts as absent here; the models complain about it.
 """
 
 from collections.abc import Callable, Iterator, Mapping

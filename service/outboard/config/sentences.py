@@ -15,7 +15,13 @@ _Say = Callable[[str, Mapping[str, Any]], str]
 def _choice(value: str, context: Mapping[str, Any]) -> str:
     expected = str(context["expected"]).replace("'", "")
     guess = nearest(value.strip("'"), expected.replace(" or ", ", ").split(", "))
-    return f"must be {expected}, not {value}" + (f"; did you mean {guess}?" if guess else "; choose one of them")
+    if guess is not None:
+        return f"cannot be {value}; did you mean {guess}?"
+    return f"must be {expected}, not {value}; choose one of them"
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
 
 
 def _length(value: str, context: Mapping[str, Any]) -> str:
@@ -35,11 +41,11 @@ _SENTENCES: Mapping[str, _Say] = {
     "bool_type": lambda value, _: f"must be true or false, not {value}; write one of the two, without quotes",
     "string_type": lambda value, _: f"must be text, not {value}; put text in quotes",
     "string_unicode": lambda _, __: "holds half of a surrogate pair, which is no text; write the character itself",
-    "tuple_type": lambda value, _: f"must be a list, not {value}; write [{value if value[0] == "'" else 'VALUE'}]",
+    "tuple_type": lambda value, _: f"must be a list, not {value}; put it in [ ]",
     "dict_type": lambda value, _: f"must be a block of fields, not {value}; write NAME: VALUE below it",
     "model_type": lambda value, _: f"must be a block of fields, not {value}; write NAME: VALUE below it",
-    "greater_than_equal": lambda value, context: f"is {value}; the least allowed is {context['ge']:g}; raise it",
-    "less_than_equal": lambda value, context: f"is {value}; the most allowed is {context['le']:.0f}; lower it",
+    "greater_than_equal": lambda value, context: f"is {value}; the least allowed is {_number(context['ge'])}; raise it",
+    "less_than_equal": lambda value, context: f"is {value}; the most allowed is {_number(context['le'])}; lower it",
     "literal_error": _choice,
     "string_too_short": lambda _, __: "is empty; give it a value",
     "string_too_long": lambda _, context: f"is longer than the {context['max_length']} characters allowed; shorten it",
@@ -53,7 +59,11 @@ _UNSPEAKABLE = frozenset({"URI"})
 
 def broken_by(error: ValidationError, model: type[BaseModel], others: frozenset[str] = frozenset()) -> list[Broken]:
     """All that a validation complained about. `others`: keys of the top level that are known beside the model's own."""
-    return [_broken(details, model, others) for details in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    # A list of which an entry is wrong counts as too short beside that: one complaint says it all.
+    within = {details["loc"][:-1] for details in found}
+    told = (details for details in found if details["type"] != "too_short" or details["loc"] not in within)
+    return [_broken(details, model, others) for details in told]
 
 
 def _broken(details: ErrorDetails, model: type[BaseModel], others: frozenset[str]) -> Broken:

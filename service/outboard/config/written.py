@@ -1,7 +1,9 @@
 """Knows how to look into a mapping as the user wrote it, before any type is checked."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+
+from outboard.config.problems import Path
 
 _SECRET_REFERENCE = re.compile(r"arn:aws[a-zA-Z0-9-]*:secretsmanager:.+|file:///.+|env:[A-Za-z_][A-Za-z0-9_]*")
 #: Says nothing of what was written instead: it may be the secret itself.
@@ -11,6 +13,21 @@ NO_REFERENCE = "is not a reference to a secret; write a Secrets Manager ARN, fil
 def is_secret_reference(uri: str) -> bool:
     """Whether a URI says where a secret is, rather than being one."""
     return _SECRET_REFERENCE.fullmatch(uri) is not None
+
+
+NO_VALUE = "has no value; give it one, or remove it"
+
+
+def nulls(value: object, path: Path = ()) -> Iterator[Path]:
+    """Where nothing is written behind a name: no more than a slip, since leaving out is what takes the default."""
+    if value is None:
+        yield path
+    elif isinstance(value, dict):
+        for key, inside in value.items():
+            yield from nulls(inside, (*path, key))
+    elif isinstance(value, list):
+        for index, inside in enumerate(value):
+            yield from nulls(inside, (*path, index))
 
 
 class Written:

@@ -18,7 +18,8 @@ class Ticket:
 
 class Budget:
     """`total` bytes between mappings. What was read may turn out larger than was paid for; that debt blocks later takes
-    until it is paid back, so the total is exceeded by no more than the reads that were under way."""
+    until it is paid back, so the total is exceeded by no more than the reads that were under way.
+    """
 
     def __init__(self, total: int) -> None:
         self.total = total

@@ -54,7 +54,8 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Divert:
     """These records are given up: to the on-failure destination, or dropped. `invokes` of them were attempts; `last` is
-    the failure that ended it, None where there was none."""
+    the failure that ended it, None where there was none.
+    """
 
     records: Sequence[Record]
     reason: DropReason

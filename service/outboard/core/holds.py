@@ -65,7 +65,8 @@ class Holds:
 
     def due(self, now: float) -> list[tuple[str, int]]:
         """The handles to extend now and the whole seconds to extend them by. Those that fall due within the next twentieth
-        of the span come along, so that a batch needs few calls. One that SQS would refuse is never answered."""
+        of the span come along, so that a batch needs few calls. One that SQS would refuse is never answered.
+        """
         ahead = now + self._span / 2 + self._span / 20
         asked: list[tuple[str, int]] = []
         for hold in self._held.values():
@@ -85,7 +86,8 @@ class Holds:
 
     def remaining(self, handle: str, now: float) -> int | None:
         """Whole seconds left of the queue's own time-out, 0 if it is past: when AWS would see the message again. None
-        where nothing was changed and the queue brings it back by itself."""
+        where nothing was changed and the queue brings it back by itself.
+        """
         hold = self._held.get(handle)
         if hold is None or not (hold.extended or self.differs_from_queue):
             return None

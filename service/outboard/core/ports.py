@@ -13,7 +13,8 @@ class Feed(Protocol):
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
         """Up to `limit` records, waiting for them no longer than until the loop's clock is at `until` (None: as long as
         the source likes); may come back early and empty. None: no more for this batch, send what there is; and with
-        nothing held, the lane ends. Errors of the source are made visible and waited out inside."""
+        nothing held, the lane ends. Errors of the source are made visible and waited out inside.
+        """
 
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         """Checkpoint or delete what was delivered; give back to the source what the function failed, to come again later."""
@@ -58,7 +59,8 @@ class Source(Protocol):
 
     async def run(self, lanes: Lanes) -> None:
         """Open and close lanes until `stop`. Raises `SourceFailed` for what only the user or an operator can mend;
-        the mapping shows the reason and runs the source again later."""
+        the mapping shows the reason and runs the source again later.
+        """
 
     def stop(self) -> None:
         """Open no more lanes, stop those that are open; `run` returns once they have ended."""

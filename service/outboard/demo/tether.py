@@ -1,6 +1,5 @@
 """Knows how a child process ends with its parent, however the parent ended: `kill -9` leaves nothing behind."""
 
-import multiprocessing
 import os
 import runpy
 import sys
@@ -12,22 +11,10 @@ def tie_to_pipe() -> None:
     threading.Thread(target=_end_with_pipe, name="tether", daemon=True).start()
 
 
-def tie_to_parent() -> None:
-    """The same for a process that `multiprocessing` started."""
-    threading.Thread(target=_end_with_parent, name="tether", daemon=True).start()
-
-
 def _end_with_pipe() -> None:
     while os.read(0, 1024):
         pass
     os._exit(1)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 if __name__ == "__main__":  # python -m outboard.demo.tether MODULE [ARGUMENT ...]

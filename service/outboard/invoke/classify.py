@@ -5,8 +5,7 @@ from typing import Any
 import orjson
 
 from outboard.aws.calls import CallFailed, InvokeReply, TimedOut
-from outboard.aws.client import error_of, retry_after
-from outboard.aws.transport import Answer
+from outboard.aws.errors import read_error
 from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled, TooLarge, Unavailable
 
 #: A message longer than this is cut: it ends in logs and on a page.
@@ -25,17 +24,15 @@ def classify(reply: InvokeReply) -> Outcome:
     """What came of an invoke that was answered."""
     if reply.status == 200:
         return _answered(reply)
-    code, message = error_of(Answer(reply.status, reply.headers, reply.body))
-    request_id = _request_id(reply)
-    match reply.status:
+    error = read_error(reply.status, reply.headers, reply.body)
+    match error.status:
         case 413:
-            return TooLarge(_cut(message), request_id)
+            return TooLarge(_cut(error.message), error.request_id)
         case 429:
-            reason = str(_object(reply.body).get("Reason") or code)
-            return Throttled(reason, _cut(message), retry_after(reply.headers), request_id)
-    remedy = _REMEDIES.get(reply.status)
-    text = f"{_cut(message)}; {remedy}" if remedy else _cut(message)
-    return Unavailable(code, text, retry_after(reply.headers), request_id)
+            return Throttled(error.reason or error.code, _cut(error.message), error.retry_after, error.request_id)
+    remedy = _REMEDIES.get(error.status)
+    text = f"{_cut(error.message)}; {remedy}" if remedy else _cut(error.message)
+    return Unavailable(error.code, text, error.retry_after, error.request_id)
 
 
 def classify_failure(failure: CallFailed, timeout: float) -> Outcome:

@@ -236,7 +236,7 @@ class MappingObserver:
 
     def state(self, state: MappingState, reason: str) -> None:
         """What the mapping was told to be, or came to. `reason` is a sentence."""
-        if not self._standing.become(state, reason):
+        if not self._standing.become(state, reason := shown(reason)):
             return
         log = self._log.error if state is MappingState.FAILED else self._log.info
         log("mapping state", state=state.value, reason=reason)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboard.aws.calls import JsonService
+from outboard.config.arns import Arn
 
 #: SQS takes and gives at most this many messages a call.
 MOST_PER_CALL = 10
@@ -27,6 +28,11 @@ class EntryError:
     code: str
     message: str
     sender_fault: bool
+
+
+def url_of(endpoint: str, queue: Arn) -> str:
+    """A queue's URL, made of where SQS answers and the queue's ARN."""
+    return f"{endpoint.rstrip('/')}/{queue.account}/{queue.resource}"
 
 
 class SqsQueue:

@@ -1,0 +1,107 @@
+"""The table of metrics keeps the rules that promtool checks, and Prometheus' and AWS's conventions."""
+
+import re
+
+import pytest
+
+from outboard.observe.catalogue import METRICS, SOURCE_TYPES, Kind, Metric, of_mapping, of_process
+
+BASE_UNITS = {"seconds", "bytes", "events"}
+OTHER_UNITS = re.compile(
+    r"_(milliseconds?|microseconds?|nanoseconds?|minutes?|hours?|days?|ms|us|ns|sec|s|kilobytes|megabytes|bits|kb|mb|percent)(_|$)"
+)
+TYPES = {"counter", "gauge", "histogram", "summary"}
+
+each_metric = pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+
+
+def test_no_two_metrics_share_a_name() -> None:
+    names = [metric.name for metric in METRICS]
+
+    assert sorted(set(names)) == sorted(names)
+
+
+@each_metric
+def test_a_name_is_lower_case_words(metric: Metric) -> None:
+    assert re.fullmatch(r"outboard(_[a-z]+)+", metric.full_name)
+
+
+@each_metric
+def test_only_counters_end_in_total_and_no_metric_takes_a_reserved_ending(metric: Metric) -> None:
+    assert metric.name.endswith("_total") == (metric.kind is Kind.COUNTER)
+    assert not metric.name.endswith(("_count", "_sum", "_bucket", "_created"))
+
+
+@each_metric
+def test_units_are_base_units_and_a_name_does_not_repeat_its_type(metric: Metric) -> None:
+    assert OTHER_UNITS.search(metric.name) is None
+    assert set(metric.name.split("_")) & TYPES == set()
+
+
+@each_metric
+def test_an_info_is_a_gauge_with_open_labels(metric: Metric) -> None:
+    if metric.name.endswith("_info"):
+        assert metric.kind is Kind.GAUGE
+        assert all(values == () for values in metric.labels.values())
+
+
+@each_metric
+def test_help_is_a_sentence(metric: Metric) -> None:
+    assert re.fullmatch(r"[A-Z1][^\n\\]*\.", metric.help)
+
+
+@each_metric
+def test_labels_are_snake_case_and_not_reserved(metric: Metric) -> None:
+    for label in metric.labels:
+        assert re.fullmatch(r"[a-z]+(_[a-z]+)*", label)
+        assert label not in {"mapping", "le", "quantile", "job", "instance"}
+
+
+@each_metric
+def test_histograms_alone_have_buckets_which_ascend_and_name_a_unit(metric: Metric) -> None:
+    assert (metric.kind is Kind.HISTOGRAM) == bool(metric.buckets)
+    assert sorted(set(metric.buckets)) == list(metric.buckets)
+    if metric.buckets:
+        assert metric.name.rsplit("_", 1)[1] in BASE_UNITS
+
+
+@each_metric
+def test_a_metric_of_a_mapping_has_closed_labels_but_for_info(metric: Metric) -> None:
+    if metric.sources and metric.name != "mapping_info":
+        assert all(metric.labels.values())
+        assert len(metric.labels) <= 1
+
+
+@each_metric
+def test_sources_are_known(metric: Metric) -> None:
+    assert set(metric.sources) <= set(SOURCE_TYPES)
+
+
+def test_each_metric_belongs_to_a_mapping_or_to_the_process() -> None:
+    of_sqs = {metric.name for metric in of_mapping("sqs")}
+    of_kafka = {metric.name for metric in of_mapping("kafka")}
+    process = {metric.name for metric in of_process()}
+
+    assert of_sqs & process == set()
+    assert of_sqs | process == {metric.name for metric in METRICS}
+    assert of_sqs - of_kafka == {
+        "deleted_events_total",
+        "failed_delete_events_total",
+        "returned_events_total",
+        "handed_back_events_total",
+        "visibility_extensions_total",
+        "lost_visibility_events_total",
+    }
+
+
+def test_every_count_that_cloudwatch_has_for_sqs_is_there_under_its_prometheus_name() -> None:
+    names = {metric.cloudwatch: metric.full_name for metric in of_mapping("sqs") if metric.cloudwatch}
+
+    assert {
+        "PolledEventCount": "outboard_polled_events_total",
+        "FilteredOutEventCount": "outboard_filtered_out_events_total",
+        "InvokedEventCount": "outboard_invoked_events_total",
+        "FailedInvokeEventCount": "outboard_failed_invoke_events_total",
+        "DroppedEventCount": "outboard_dropped_events_total",
+        "DeletedEventCount": "outboard_deleted_events_total",
+    }.items() <= names.items()
