@@ -25,14 +25,16 @@ class ByteBudget:
             try:
                 await granted
             except asyncio.CancelledError:
-                self._waiting.pop(ticket, None)
-                self.wake(self._budget.cancel(ticket))
+                del self._waiting[ticket]
+                freed = self._budget.give_back(mapping, ticket.size) if ticket.granted else self._budget.cancel(ticket)
+                self.wake(freed)
                 raise
+            del self._waiting[ticket]
         return ticket.size
 
     def wake(self, tickets: Iterable[Ticket]) -> None:
         for ticket in tickets:
-            waiting = self._waiting.pop(ticket, None)
+            waiting = self._waiting.get(ticket)
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
@@ -47,7 +49,7 @@ class Share:
 
     @property
     def used(self) -> int:
-        return self._budget.used(self._mapping)
+        return self._budget.held(self._mapping)
 
     async def take(self, size: int) -> int:
         return await self._owner.take(self._mapping, size)
@@ -56,7 +58,10 @@ class Share:
         return self._budget.try_take(self._mapping, size)
 
     def adjust(self, granted: int, actual: int) -> None:
-        self._owner.wake(self._budget.adjust(self._mapping, granted, actual))
+        if actual > granted:
+            self._budget.force(self._mapping, actual - granted)
+        else:
+            self.give_back(granted - actual)
 
     def give_back(self, size: int) -> None:
         self._owner.wake(self._budget.give_back(self._mapping, size))

@@ -1,7 +1,5 @@
 """What the tests of this folder share: a clock they move, a log they read, and an observer on both."""
 
-from collections.abc import Callable
-
 import structlog
 from structlog.testing import LogCapture
 from structlog.typing import EventDict, FilteringBoundLogger
@@ -35,7 +33,7 @@ class Clock:
 def recording_log(level: str = "debug") -> tuple[FilteringBoundLogger, list[EventDict]]:
     """A logger, and what was logged with it."""
     capture = LogCapture()
-    wrapper: Callable[..., FilteringBoundLogger] = structlog.make_filtering_bound_logger(level)
+    wrapper = structlog.make_filtering_bound_logger(level)
     return structlog.wrap_logger(None, processors=[capture], wrapper_class=wrapper), capture.entries
 
 

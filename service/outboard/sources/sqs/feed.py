@@ -95,6 +95,7 @@ class SqsFeed:
         granted = await self._pay(asked, wait=until is None)
         if granted is None:
             return None
+        asked = max(1, min(asked, granted // self._estimate))
         wait = LONG_POLL if until is None else max(0, min(LONG_POLL, int(until - now)))
         messages = await self._receive(asked, wait)
         records = self._admit(messages)

@@ -1,0 +1,233 @@
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from outboard.config.resolving import default_uuid, merged, resolve, understand
+from tests.unit.config.snippets import (
+    BROKER,
+    CLUSTER,
+    FIFO,
+    MSK,
+    QUEUE,
+    SELF_MANAGED,
+    STREAM,
+    TABLE,
+    complaints,
+    mapping,
+    written,
+)
+
+NOT_YET = "source, and Outboard carries out only SQS so far; leave this mapping with AWS"
+
+
+def test_default_uuids_never_change():
+    assert default_uuid("outboard", "orders") == "b424d0c0-4680-5883-a369-f9862afc78f7"
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_default_uuids_differ_with_installation_and_name(installation, name, other_installation, other_name):
+    same = (installation, name) == (other_installation, other_name)
+
+    first, second = default_uuid(installation, name), default_uuid(other_installation, other_name)
+
+    assert uuid.UUID(first).version == 5
+    assert (first == second) is same
+
+
+def test_what_is_left_out_of_an_sqs_mapping_has_awss_defaults():
+    it = mapping()
+
+    assert (it.batch_size, it.maximum_batching_window_in_seconds, it.enabled) == (10, 0, True)
+    assert (it.function_response_types, it.invoke_timeout_seconds, it.uuid) == (
+        (),
+        905.0,
+        default_uuid("outboard", "orders"),
+    )
+
+
+def test_a_uuid_serves_as_name_and_is_read_in_any_case():
+    fields = written(UUID="14E0DB71-5D35-4EB5-B481-8945CF9D10C2")
+    del fields["Name"]
+
+    resolved = resolve(fields).mapping
+
+    assert resolved is not None
+    assert (resolved.name, resolved.uuid) == ("14e0db71-5d35-4eb5-b481-8945cf9d10c2",) * 2
+
+
+@pytest.mark.parametrize(
+    ("state", "enabled"),
+    [
+        ("Creating", True),
+        ("Enabling", True),
+        ("Enabled", True),
+        ("Updating", True),
+        ("Disabling", False),
+        ("Disabled", False),
+        ("Deleting", False),
+    ],
+)
+def test_a_state_that_aws_prints_stands_for_enabled(state, enabled):
+    assert understand({"State": state}).fields == {"Enabled": enabled}
+
+
+def test_enabled_wins_over_state():
+    assert understand({"State": "Disabled", "Enabled": True}).fields == {"Enabled": True}
+
+
+def test_a_function_arn_beside_the_same_functions_name_is_no_contradiction():
+    both = {"FunctionName": "process", "FunctionArn": "arn:aws:lambda:eu-west-1:123456789012:function:process"}
+
+    understood = understand(both)
+
+    assert (understood.fields, understood.broken) == ({"FunctionName": "process"}, [])
+
+
+def test_neutral_values_of_what_is_not_for_sqs_are_accepted():
+    neutral = mapping(
+        StartingPosition=None,
+        ParallelizationFactor=1,
+        TumblingWindowInSeconds=0,
+        MaximumRecordAgeInSeconds=-1,
+        MaximumRetryAttempts=-1,
+        BisectBatchOnFunctionError=False,
+        DestinationConfig={"OnFailure": {}},
+        FilterCriteria={"Filters": []},
+        ProvisionedPollerConfig={},
+        KMSKeyArn="",
+        Topics=[],
+        Queues=[],
+        SourceAccessConfigurations=[{"Type": "VPC_SUBNET", "URI": "subnet:subnet-1"}],
+        SelfManagedEventSource={},
+    )
+
+    assert neutral == mapping()
+
+
+def test_what_only_shows_at_aws_is_accepted_and_changes_nothing():
+    shown = mapping(
+        Tags={"team": "shop"}, MetricsConfig={"Metrics": ["EventCount"]}, LoggingConfig={"SystemLogLevel": "INFO"}
+    )
+
+    assert shown.model_copy(update={"tags": None, "metrics_config": None, "logging_config": None}) == mapping()
+
+
+@pytest.mark.parametrize(
+    ("arn", "fields"),
+    [
+        (QUEUE, {"BatchSize": 10_000, "MaximumBatchingWindowInSeconds": 1}),
+        (QUEUE, {"BatchSize": 10, "ScalingConfig": {"MaximumConcurrency": 1000}, "MaximumConcurrency": 1}),
+        (FIFO, {"BatchSize": 10, "MaximumBatchingWindowInSeconds": 0}),
+        (FIFO.replace("aws:", "aws-cn:").replace("eu-west-1", "cn-north-1"), {}),
+    ],
+)
+def test_an_sqs_mapping_may_go_to_awss_limits(arn, fields):
+    assert complaints(written(EventSourceArn=arn, **fields)) == []
+
+
+@pytest.mark.parametrize(
+    ("arn", "label", "fields"),
+    [
+        (STREAM, "Kinesis", {"StartingPosition": "TRIM_HORIZON", "ParallelizationFactor": 10, "BatchSize": 10_000}),
+        (STREAM, "Kinesis", {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1738324800}),
+        (
+            STREAM,
+            "Kinesis",
+            {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": "2025-01-31T12:00:00+02:00"},
+        ),
+        (
+            STREAM,
+            "Kinesis",
+            {
+                "StartingPosition": "LATEST",
+                "MaximumRecordAgeInSeconds": 60,
+                "MaximumRetryAttempts": 0,
+                "BisectBatchOnFunctionError": True,
+                "TumblingWindowInSeconds": 900,
+                "FunctionResponseTypes": ["ReportBatchItemFailures"],
+                "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::failed"}},
+                "FilterCriteria": {"Filters": [{"Pattern": "{}"}]},
+            },
+        ),
+        (TABLE, "DynamoDB", {"StartingPosition": "LATEST", "ParallelizationFactor": 2}),
+        (
+            MSK,
+            "Kafka",
+            {
+                "Topics": ["events"],
+                "StartingPosition": "LATEST",
+                "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "mine"},
+                "SourceAccessConfigurations": [{"Type": "SASL_SCRAM_512_AUTH", "URI": "file:///etc/kafka"}],
+                "SourceEndpointUrl": "b-1:9096,b-2:9096",
+                "ProvisionedPollerConfig": {"MinimumPollers": 1, "MaximumPollers": 2000, "PollerGroupName": "all"},
+                "DestinationConfig": {"OnFailure": {"Destination": "kafka://failed"}},
+            },
+        ),
+        (BROKER, "ActiveMQ", {"Queues": ["orders"]}),
+        (
+            CLUSTER,
+            "DocumentDB",
+            {"StartingPosition": "LATEST", "DocumentDBEventSourceConfig": {"DatabaseName": "shop"}},
+        ),
+    ],
+)
+def test_a_right_mapping_of_another_source_is_only_refused_for_now(arn, label, fields):
+    assert complaints(written(EventSourceArn=arn, **fields)) == [("EventSourceArn", f"is a {label} {NOT_YET}")]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Topics": ["events"], "StartingPosition": "TRIM_HORIZON"},
+        {"Topics": ["e"], "StartingPosition": "LATEST", "SourceAccessConfigurations": [{"Type": "IAM_AUTH"}]},
+        {"Topics": ["events"], "SelfManagedKafkaEventSourceConfig": {"ConsumptionMode": "Queue"}},
+        {
+            "Topics": ["events"],
+            "StartingPosition": "LATEST",
+            "SourceAccessConfigurations": [
+                {"Type": "OAUTHBEARER_AUTH", "URI": "env:OAUTH"},
+                {"Type": "OAUTHBEARER_SCOPE", "URI": "kafka"},
+                {
+                    "Type": "SERVER_ROOT_CA_CERTIFICATE",
+                    "URI": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ca",
+                },
+            ],
+            "SelfManagedKafkaEventSourceConfig": {
+                "SchemaRegistryConfig": {
+                    "SchemaRegistryURI": "https://registry:8081",
+                    "EventRecordFormat": "JSON",
+                    "AccessConfigs": [{"Type": "BASIC_AUTH", "URI": "env:REGISTRY"}],
+                    "SchemaValidationConfigs": [{"Attribute": "VALUE"}],
+                }
+            },
+        },
+    ],
+)
+def test_a_right_mapping_of_a_self_managed_kafka_is_only_refused_for_now(fields):
+    whole = {"Name": "events", "FunctionName": "process", "SelfManagedEventSource": SELF_MANAGED, **fields}
+
+    assert complaints(whole) == [("SelfManagedEventSource", f"is a Kafka {NOT_YET}")]
+
+
+def test_defaults_are_merged_field_by_field_and_whole():
+    defaults = {"BatchSize": 5, "ScalingConfig": {"MaximumConcurrency": 5}, "FunctionResponseTypes": ["x"]}
+
+    result = merged(defaults, written(ScalingConfig={}, FunctionResponseTypes=[]))
+
+    assert result == written(BatchSize=5, ScalingConfig={}, FunctionResponseTypes=[])
+
+
+def test_defaults_that_the_source_does_not_have_are_skipped():
+    defaults = {"ParallelizationFactor": 2, "StartingPosition": "LATEST", "ScalingConfig": {"MaximumConcurrency": 5}}
+
+    kept = [set(merged(defaults, written(EventSourceArn=arn))) & set(defaults) for arn in (QUEUE, STREAM, MSK)]
+
+    assert kept == [{"ScalingConfig"}, {"ParallelizationFactor", "StartingPosition"}, {"StartingPosition"}]
+
+
+def test_a_default_source_does_not_get_into_a_self_managed_kafka():
+    own = {"Name": "events", "SelfManagedEventSource": SELF_MANAGED}
+
+    assert merged({"EventSourceArn": QUEUE, "Topics": ["t"]}, own) == {**own, "Topics": ["t"]}

@@ -1,0 +1,81 @@
+"""Error codes fall into closed classes, and every failed invoke has a name."""
+
+import pytest
+
+from outboard.core.outcome import FunctionFailed, Throttled, TooLarge, Unavailable
+from outboard.observe.facts import ErrorClass, Explained, InvokeError, InvokeOutcome, error_class, explain
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("AccessDenied", ErrorClass.ACCESS_DENIED),
+        ("AccessDeniedException", ErrorClass.ACCESS_DENIED),
+        ("KMSAccessDeniedException", ErrorClass.ACCESS_DENIED),
+        ("InvalidClientTokenId", ErrorClass.ACCESS_DENIED),
+        ("ExpiredToken", ErrorClass.ACCESS_DENIED),
+        ("SignatureDoesNotMatch", ErrorClass.ACCESS_DENIED),
+        ("NoCredentialsError", ErrorClass.ACCESS_DENIED),
+        ("AWS.SimpleQueueService.NonExistentQueue", ErrorClass.NOT_FOUND),
+        ("QueueDoesNotExist", ErrorClass.NOT_FOUND),
+        ("ResourceNotFoundException", ErrorClass.NOT_FOUND),
+        ("ThrottlingException", ErrorClass.THROTTLED),
+        ("TooManyRequestsException", ErrorClass.THROTTLED),
+        ("OverLimit", ErrorClass.THROTTLED),
+        ("ProvisionedThroughputExceededException", ErrorClass.THROTTLED),
+        ("RequestThrottled", ErrorClass.THROTTLED),
+        ("TimedOut", ErrorClass.TIMEOUT),
+        ("TimeoutError", ErrorClass.TIMEOUT),
+        ("ServerTimeoutError", ErrorClass.TIMEOUT),
+        ("ClientConnectorError", ErrorClass.UNREACHABLE),
+        ("ConnectionResetError", ErrorClass.UNREACHABLE),
+        ("ClientConnectorDNSError", ErrorClass.UNREACHABLE),
+        ("ServerDisconnectedError", ErrorClass.UNREACHABLE),
+        ("ClientConnectorCertificateError", ErrorClass.UNREACHABLE),
+        ("Unreachable", ErrorClass.UNREACHABLE),
+        ("InternalFailure", ErrorClass.SERVICE_ERROR),
+        ("ServiceException", ErrorClass.SERVICE_ERROR),
+        ("ServiceUnavailable", ErrorClass.SERVICE_ERROR),
+        ("", ErrorClass.OTHER),
+        ("InvalidParameterValue", ErrorClass.OTHER),
+    ],
+)
+def test_an_error_code_has_a_class(code: str, kind: ErrorClass) -> None:
+    assert error_class(code) is kind
+
+
+def test_every_class_of_error_is_also_a_reason_for_a_failed_invoke() -> None:
+    assert {kind.value for kind in ErrorClass} < {error.value for error in InvokeError}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "explained"),
+    [
+        (
+            FunctionFailed("ValueError", "no"),
+            Explained(InvokeOutcome.FUNCTION_ERROR, InvokeError.FUNCTION_ERROR, "ValueError", "no"),
+        ),
+        (
+            FunctionFailed("Sandbox.Timedout", "late", timed_out=True),
+            Explained(InvokeOutcome.TIMEOUT, InvokeError.TIMEOUT, "Sandbox.Timedout", "late"),
+        ),
+        (
+            Throttled("ReservedFunctionConcurrentInvocationLimitExceeded", "Rate Exceeded."),
+            Explained(
+                InvokeOutcome.THROTTLED,
+                InvokeError.THROTTLED,
+                "ReservedFunctionConcurrentInvocationLimitExceeded",
+                "Rate Exceeded.",
+            ),
+        ),
+        (TooLarge("big"), Explained(InvokeOutcome.TOO_LARGE, InvokeError.TOO_LARGE, "RequestTooLarge", "big")),
+        (
+            Unavailable("ResourceNotFoundException", "gone"),
+            Explained(InvokeOutcome.UNAVAILABLE, InvokeError.NOT_FOUND, "ResourceNotFoundException", "gone"),
+        ),
+    ],
+)
+def test_a_failed_invoke_is_explained(
+    outcome: FunctionFailed | Throttled | TooLarge | Unavailable, explained: Explained
+) -> None:
+    assert explain(outcome) == explained
