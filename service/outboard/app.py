@@ -82,8 +82,8 @@ class Outboard:
     loaded: Loaded
     connections: Connections
     metrics: Metrics
+    process: ProcessObserver
     surroundings: Surroundings = field(default_factory=Surroundings)
-    process: ProcessObserver = field(init=False)
     draining: bool = field(init=False, default=False)
     _entries: list[_Entry] = field(init=False, default_factory=list)
     _failed: list[MappingObserver] = field(init=False, default_factory=list)
@@ -92,7 +92,6 @@ class Outboard:
 
     def __post_init__(self) -> None:
         configuration = self._configuration
-        self.process = ProcessObserver(self.metrics, structlog.get_logger(), self.surroundings.wall)
         budget = ByteBudget(configuration.limits.maximum_buffered_bytes)
         self.process.buffer_limit(configuration.limits.maximum_buffered_bytes)
         runs = []
@@ -218,10 +217,8 @@ async def run_service(loaded: Loaded, path: str) -> int:
     """Run until a signal; returns the exit code. Raises `PortUnavailable`."""
     assert loaded.configuration is not None
     metrics = Metrics()
-    process: list[ProcessObserver] = []
-    services = Services(lambda *call: process[0].aws_request(*call))
-    outboard = Outboard(loaded, services, metrics)
-    process.append(outboard.process)
+    process = ProcessObserver(metrics, structlog.get_logger(), time.time)
+    outboard = Outboard(loaded, Services(process.aws_request), metrics, process)
     _stop_on_signals(outboard)
     server = loaded.configuration.server
     async with serve(server.host, server.port, outboard, metrics) as url, asyncio.TaskGroup() as group:

@@ -4,9 +4,12 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from outboard import __version__
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 EPILOG = """exit codes: 0 fine, 1 the configuration, the check, the port or the demo's audit failed, 2 usage,
 70 internal error, 128+n second signal"""
@@ -53,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser(
         "check",
         help="validate a configuration",
-        description="Print every problem as FILE:LINE: mapping NAME: FIELD: what is wrong; the remedy. Exit 0 if there is none.",
+        description="Print every problem as FILE:LINE: mapping NAME: FIELD: what is wrong; the remedy. "
+        "Exit 0 if there is none.",
     )
     check.add_argument("path", metavar="PATH", nargs="?", help=path_help)
     check.add_argument("--live", action="store_true", help="also ask each source, and each function by a dry run")
@@ -62,7 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="watch it work on this machine, without an account",
-        description="Start a queue, functions and load on this machine, run the service on them, audit what became of it.",
+        description="Start queues, functions and load on this machine, run the service on them, "
+        "and audit what became of every message.",
     )
     demo.add_argument("--seconds", type=_positive, default=30.0, help="how long load is made for (default %(default)g)")
     demo.add_argument("--rate", type=_positive, default=None, help="messages a second")
@@ -101,13 +106,13 @@ def _run(options: argparse.Namespace) -> int:
     return 1
 
 
-def _event_loop() -> Callable[[], "asyncio.AbstractEventLoop"] | None:  # type: ignore[name-defined]
+def _event_loop() -> Callable[[], "AbstractEventLoop"] | None:
+    """uvloop, on the platforms that have it."""
     try:
-        import uvloop
+        from uvloop import new_event_loop
     except ImportError:
         return None
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop  # type: ignore[name-defined]
-    return factory
+    return new_event_loop
 
 
 def _show_problems(problems: Sequence[object]) -> int:
@@ -119,7 +124,7 @@ def _show_problems(problems: Sequence[object]) -> int:
 def _check(options: argparse.Namespace) -> int:
     from outboard.config import loading
 
-    path: Path = loading.find(options.path, os.environ)
+    path = loading.find(options.path, os.environ)
     loaded = loading.load(path)
     for problem in loaded.problems:
         print(problem)

@@ -33,7 +33,9 @@ async def _ask(services: Services, mapping: EventSourceMapping) -> list[str]:
         service = services.sqs(region, mapping.source_endpoint_url, mapping.source_role_arn)
         attributes = await SqsQueue(service, url_of(endpoint, mapping.source)).attributes()
         if attributes.visibility_timeout < 1:
-            lines.append(f"mapping {mapping.name}: the queue's VisibilityTimeout is 0: failed messages come back at once")
+            lines.append(
+                f"mapping {mapping.name}: the queue's VisibilityTimeout is 0: failed messages come back at once"
+            )
     except CallFailed as failure:
         lines.append(f"mapping {mapping.name}: EventSourceArn: {failure.code}: {failure.message}")
     try:

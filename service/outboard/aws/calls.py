@@ -18,7 +18,14 @@ class Refused(CallFailed):
     """The service answered with an error. `code` is AWS's, without prefix and namespace."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, request_id: str = "", retry_after: float | None = None, reason: str = ""
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        request_id: str = "",
+        retry_after: float | None = None,
+        reason: str = "",
     ) -> None:
         super().__init__(code, message)
         self.status = status

@@ -133,14 +133,22 @@ class _Json:
             case "[":
                 return self._array(path)
             case _:
-                return json.loads(token)
+                return self._scalar(token)
+
+    def _scalar(self, token: str) -> Any:
+        value = json.loads(token)
+        if isinstance(value, str) and any("\ud800" <= it <= "\udfff" for it in value):
+            raise UnreadableError(
+                self._line, "holds half of a surrogate pair, which is no text; write the character itself"
+            )
+        return value
 
     def _object(self, path: Path) -> dict[str, Any]:
         result: dict[str, Any] = {}
         while (lexeme := next(self._tokens)) != "}":
             if lexeme == ",":
                 continue
-            key = (*path, json.loads(lexeme))
+            key = (*path, self._scalar(lexeme))
             fresh = self._document.put(result, key, self._line)
             next(self._tokens)  # the colon
             value = self.value(key, None)

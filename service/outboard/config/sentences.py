@@ -40,7 +40,6 @@ _SENTENCES: Mapping[str, _Say] = {
     "int_parsing_size": lambda _, __: "is too large a number; write a smaller one",
     "bool_type": lambda value, _: f"must be true or false, not {value}; write one of the two, without quotes",
     "string_type": lambda value, _: f"must be text, not {value}; put text in quotes",
-    "string_unicode": lambda _, __: "holds half of a surrogate pair, which is no text; write the character itself",
     "tuple_type": lambda value, _: f"must be a list, not {value}; put it in [ ]",
     "dict_type": lambda value, _: f"must be a block of fields, not {value}; write NAME: VALUE below it",
     "model_type": lambda value, _: f"must be a block of fields, not {value}; write NAME: VALUE below it",

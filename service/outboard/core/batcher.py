@@ -1,4 +1,4 @@
-"""Knows when what a lane holds is a batch: by count, by window, by exact payload size; nothing of where records come from."""
+"""Knows when what a lane holds is a batch: by count, by window, by exact payload size."""
 
 from collections import deque
 from collections.abc import Callable, Sequence

@@ -68,7 +68,7 @@ class Budget:
         return self._held[mapping] + self._debts.get(mapping, 0)
 
     def join(self, mapping: str) -> list[Ticket]:
-        """Take in a mapping; floors may shrink, and what waits is cut to fit. Raises ValueError if it is there already."""
+        """Take in a mapping; floors may shrink, and what waits is cut to fit. Raises ValueError if it is in already."""
         if mapping in self._held:
             raise ValueError(f"mapping {mapping} has joined the budget already")
         self._held[mapping] = 0

@@ -4,8 +4,8 @@
 class ConcurrencyLimit:
     """A limit between 1 and `maximum` that follows what the function can take.
 
-    A throttle halves it and remembers where; a function that cannot be reached halves it and remembers nothing, since that
-    says nothing about its capacity. Successes double it per round up to the remembered point, then add one per round.
+    A throttle halves it and remembers where; a function that cannot be reached halves it and remembers nothing, since
+    that says nothing about its capacity. Successes double it per round up to that point, then add one per round.
     """
 
     def __init__(self, maximum: int) -> None:

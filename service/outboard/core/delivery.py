@@ -1,7 +1,8 @@
 """Knows one batch's life, for every source: invoke, wait, retry, bisect, divert, settle.
 
-A value machine: `step(now)` answers what to do next, `answered(outcome, now)` takes what came of an invoke. Every record
-of the batch leaves it exactly once, in a `Settle` or a `Divert`, or is still in `unsettled` when the batch is abandoned.
+A value machine: `step(now)` answers what to do next, `answered(outcome, now)` takes what came of an invoke. Every
+record of the batch leaves it exactly once, in a `Settle` or a `Divert`, or is still in `unsettled` when the batch is
+abandoned.
 """
 
 from collections import deque
@@ -126,7 +127,7 @@ class Delivery:
         return Invoke(head.records, head.attempts + 1)
 
     def answered(self, outcome: Outcome, now: float) -> AllDelivered | Failed | Invalid | None:
-        """Take what came of the invoke that `step` asked for. Returns how the function's answer was read, if it ran well."""
+        """Take what came of the invoke that `step` asked for. Returns how the function's answer was read."""
         match outcome:
             case Succeeded():
                 return self._succeeded(outcome, now)
@@ -237,7 +238,7 @@ class Delivery:
             self._divert_head(1, DropReason.PAYLOAD_TOO_LARGE)
 
     def _return_followers(self, failed: Sequence[Record]) -> None:
-        """After a split, records further back must not overtake the failed ones of their key: they go back with them."""
+        """Records further back must not overtake the failed ones of their key after a split: they go back with them."""
         keys = {record.key for record in failed if record.key}
         followers = [record for record in self.unsettled if record.key in keys]
         if followers:

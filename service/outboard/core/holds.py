@@ -1,4 +1,4 @@
-"""Knows how long received messages stay invisible, when that must be extended, and what is left of the queue's own time-out."""
+"""Knows how long received messages stay invisible, when to extend that, and what is left of the queue's own time."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -64,8 +64,10 @@ class Holds:
         return None if first is None else first.invisible_until - self._span / 2
 
     def due(self, now: float) -> list[tuple[str, int]]:
-        """The handles to extend now and the whole seconds to extend them by. Those that fall due within the next twentieth
-        of the span come along, so that a batch needs few calls. One that SQS would refuse is never answered.
+        """The handles to extend now and the whole seconds to extend them by.
+
+        Those that fall due within the next twentieth of the span come along, so that a batch needs few calls; one that
+        SQS would refuse is not among them.
         """
         ahead = now + self._span / 2 + self._span / 20
         asked: list[tuple[str, int]] = []

@@ -35,7 +35,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Anything before the function had the batch: network, service error, permissions, a missing function. Not an attempt.
+    """Anything before the function had the batch: network, service error, permissions, no such function. No attempt.
 
     `error_type` is AWS's error code, or the transport's name for what went wrong.
     """

@@ -1,4 +1,4 @@
-"""Knows when a queue deserves one poller more and when one fewer; a poller is a lane that receives, invokes and deletes."""
+"""Knows when a queue deserves one poller more and when one fewer; a poller is a lane that receives and invokes."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class Pollers:
 class Scaling:
     """Adds a poller for each full receive, and whenever the last waiting one leaves to invoke; sheds idle ones.
 
-    Growth is paced: 10 a second and twice the open ones on top, so that 90 are open 1.5 s after a backlog appears, and a
+    Growth is paced: 10 a second and twice the open ones on top. So 90 are open 1.5 s after a backlog appears, and a
     zero-latency function is not met by a thousand pollers before the first of them has shown what it can do.
     """
 
@@ -44,7 +44,7 @@ class Scaling:
     def shed(pollers: Pollers, *, idle: bool, backlog: bool) -> bool:
         """Whether a poller that holds nothing should end instead of receiving again.
 
-        `idle`: its last receive came back empty; `backlog`: its last receive was full. `pollers.polling` counts the others.
+        `idle`: its last receive came back empty; `backlog`: it was full. `pollers.polling` counts the others.
         """
         if pollers.open > pollers.limit:
             return True

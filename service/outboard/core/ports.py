@@ -11,9 +11,9 @@ class Feed(Protocol):
     """Where one lane takes records from, and where it says what became of them."""
 
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
-        """Up to `limit` records, waiting for them no longer than until the loop's clock is at `until` (None: as long as
-        the source likes); may come back early and empty. None: no more for this batch, send what there is; and with
-        nothing held, the lane ends. Errors of the source are made visible and waited out inside.
+        """Up to `limit` records, waiting for them until the loop's clock is at `until` (None: as long as the source
+        likes); may come back early and empty. None: no more for this batch, send what there is; with nothing held, the
+        lane ends. Errors of the source are made visible and waited out inside.
         """
 
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:

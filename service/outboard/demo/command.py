@@ -15,22 +15,22 @@ DEFAULT_RATE = 60.0
 def main(
     *,
     seconds: float = DEFAULT_SECONDS,
-    rate: float = DEFAULT_RATE,
+    rate: float | None = None,
     port: int | None = None,
     keep: bool = False,
     svg: Path | None = None,
 ) -> int:
     """Run the demo; returns its exit code: 0, 1 if a message was lost or a part failed, 128+n after a second signal.
 
-    Messages are produced for `seconds`, `rate` a second in all. `port` is the service's (None: any that is free).
-    `keep` leaves the configuration, the logs and the ledger behind. `svg` names a file that gets a picture of the run.
+    Messages are produced for `seconds`, `rate` a second in all (None: `DEFAULT_RATE`). `port` is the service's status
+    port (None: any that is free). `keep` leaves the configuration, the logs and the ledger behind. `svg` names a file that gets a picture of the run.
     """
     if extra_is_missing():
         sys.stderr.write("the demo needs its extra: pip install 'outboard[demo]'\n")
         return 1
     from outboard.demo import run  # noqa: PLC0415 - imports the extra
 
-    return run.main(run.Options(seconds, rate, port, keep, svg))
+    return run.main(run.Options(seconds, rate or DEFAULT_RATE, port, keep, svg))
 
 
 def extra_is_missing(find: Callable[[str], object] = find_spec) -> bool:

@@ -16,6 +16,9 @@ RATE_SECONDS = 4.0
 #: Seconds between two lines about the same mapping where there is no terminal.
 LINES_EVERY = 2.0
 
+#: A mapping in this state needs no reason, though some of its events may have failed.
+HEALTHY = "Enabled"
+
 HEADINGS = ("mapping", "state", "rate", "in flight", "delivered", "failed", "retried", "lag")
 
 
@@ -68,7 +71,7 @@ def _row(reading: Reading, earlier: Reading | None, seconds: float) -> Row:
         failed=str(reading.failed),
         retried=str(reading.retried),
         lag="-" if reading.lag_seconds is None else f"{reading.lag_seconds:.1f} s",
-        reason=reading.reason,
+        reason="" if reading.state == HEALTHY else reading.reason,
     )
 
 
@@ -87,9 +90,9 @@ def table(shown: Sequence[Row], caption: str) -> Group:
     for heading in HEADINGS:
         result.add_column(heading, justify="left" if heading in {"mapping", "state"} else "right", no_wrap=True)
     for row in shown:
-        colour = "green" if row.state == "Enabled" else "yellow"
+        colour = "green" if row.state == HEALTHY else "yellow"
         result.add_row(Text(row.mapping, "bold"), Text(row.state, colour), *row.cells[2:])
-    reasons = [Text(f"{row.mapping}: {row.reason}", "yellow") for row in shown if row.reason and row.state != "Enabled"]
+    reasons = [Text(f"{row.mapping}: {row.reason}", "yellow") for row in shown if row.reason]
     return Group(result, *reasons, Text(""), Text(caption, "dim"))
 
 

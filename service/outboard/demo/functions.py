@@ -24,7 +24,7 @@ class WorkerGoneError(Exception):
 
 
 class Endpoint:
-    """The Invoke API for `handlers`, function name -> dotted path; `run` makes the calls. It may raise `WorkerGoneError`."""
+    """The Invoke API for `handlers`, function name -> dotted path; `run` calls, or raises `WorkerGoneError`."""
 
     def __init__(self, handlers: Mapping[str, str], run: Callable[[Call], Awaitable[Answer]]) -> None:
         self._handlers = handlers
@@ -60,7 +60,10 @@ def _refusal(status: int, code: str, message: str, headers: Mapping[str, str]) -
 
 
 class Workers:
-    """`count` worker processes; each runs one call at a time, as Lambda's do: a handler may block and keep module-level state."""
+    """`count` worker processes, which know the handlers at these dotted paths.
+
+    Each runs one call at a time, as Lambda's do: a handler may block, and may keep state in its module.
+    """
 
     def __init__(self, handlers: Sequence[str], ledger_file: Path, count: int) -> None:
         self._command = [sys.executable, "-m", "outboard.demo.worker", *handlers]
@@ -76,7 +79,7 @@ class Workers:
             self._idle.put_nowait(process)
 
     async def run(self, call: Call) -> Answer:
-        """Have the next idle worker make the call. Raises `WorkerGoneError`; another worker takes the place of that one."""
+        """Have the next idle worker make the call. Raises `WorkerGoneError`; a new worker then takes its place."""
         process = await self._idle.get()
         healthy = False
         try:

@@ -55,7 +55,7 @@ def _reading(mapping: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) 
     return Reading(
         name,
         state=mapping["state"],
-        reason=mapping.get("stateReason") or error.get("message") or "",
+        reason=next(iter((mapping.get("stateReason") or error.get("message") or "").splitlines()), ""),
         in_flight=mapping["inFlight"],
         lag_seconds=mapping["lagSeconds"],
         **{field: counts.get((counter, name), 0) for field, counter in COUNTERS.items()},

@@ -1,4 +1,4 @@
-"""Knows what a function's worker process does: a call comes in on a line, its handler runs, the answer goes out on a line."""
+"""Knows what a function's worker process does: a call comes in on a line, the answer goes out on a line."""
 
 import importlib
 import json

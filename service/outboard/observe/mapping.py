@@ -106,6 +106,12 @@ class MappingObserver:
         self._trouble.unblock(SOURCE)
         self._display()
 
+    def call_failed(self, operation: str, error_type: str, message: str) -> None:
+        """A call to the source other than a read failed (`DeleteMessage`, `ChangeMessageVisibility`)."""
+        failure = Failure(self._clock(), shown(error_type), f"{operation}: {shown(message)}")
+        self._trouble.failed(operation, failure)
+        self._warnings.write(f"{operation} {error_type}", failure.at, "call failed", **_error(failure))
+
     def filtered_out(self, events: int) -> None:
         """No filter matched these."""
         self._reading.filtered_out.inc(events)
@@ -113,6 +119,8 @@ class MappingObserver:
     def visibility_extended(self, events: int) -> None:
         """So many messages stay invisible for another while."""
         self._reading.extensions.inc(events)
+        if events:
+            self._trouble.over("ChangeMessageVisibility")
 
     def visibility_lost(self, events: int, why: str) -> None:
         """So many messages may come again while they are at work."""
@@ -193,6 +201,8 @@ class MappingObserver:
     def deleted(self, events: int) -> None:
         """The queue has forgotten these."""
         self._settling.deleted.inc(events)
+        if events:
+            self._trouble.over("DeleteMessage")
 
     def delete_failed(self, events: int, code: str, message: str) -> None:
         """These were delivered, could not be deleted, and will come again."""

@@ -1,4 +1,4 @@
-"""Knows which lane of a mapping may invoke next: at most as many at once as the mapping's limit allows, in order of asking."""
+"""Knows which lane of a mapping may invoke next: as many at once as the mapping's limit allows, in order of asking."""
 
 import asyncio
 from collections import deque

@@ -1,4 +1,4 @@
-"""Knows the loop of one lane: take records, batch them, deliver the batch, settle it; never more than one batch in flight."""
+"""Knows the loop of one lane: take records, batch them, deliver the batch, settle it; one batch in flight at most."""
 
 import asyncio
 from collections.abc import Callable, Sequence

@@ -79,7 +79,7 @@ class MappingRun:
                 await self._source.run(OpenLanes(lanes, self._work, self.name, self._saturated))
         except* SourceFailed as group:
             failure = _first(group)
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001 - the other mappings go on and this one starts again
             self._observer.crashed(group)
             error = _leaf(group)
             failure = SourceFailed("InternalError", f"{type(error).__name__}: {error}; the mapping starts again")

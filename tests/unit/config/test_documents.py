@@ -120,6 +120,12 @@ def test_the_first_of_two_equal_keys_is_kept_and_the_second_reported():
     assert document.repeated == [(("a",), 3, "is given twice in one block, first on line 1; remove one of the two")]
 
 
+@pytest.mark.parametrize("text", ['{"a": "\\ud83d"}', '{"\\ud83d": 1}', '{"a": "\\ude00\\ud83d"}'])
+def test_half_a_surrogate_pair_is_refused(text):
+    with pytest.raises(UnreadableError, match="holds half of a surrogate pair"):
+        read("config.json", text)
+
+
 def refusal(file, text):
     try:
         read(file, text)

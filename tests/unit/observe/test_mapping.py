@@ -1,6 +1,5 @@
 """Each fact about a mapping reaches its metric, its log line and its status."""
 
-import logging
 from collections.abc import Callable
 
 import pytest
@@ -278,6 +277,29 @@ def test_a_failed_delete_is_logged_with_its_reason(stage: Stage) -> None:
     assert [(line["error_type"], line["events"]) for line in stage.lines] == [("ReceiptHandleIsInvalid", 3)]
 
 
+@pytest.mark.parametrize(
+    ("operation", "recover"),
+    [("DeleteMessage", MappingObserver.deleted), ("ChangeMessageVisibility", MappingObserver.visibility_extended)],
+)
+def test_a_failed_call_shows_until_one_like_it_succeeds_and_is_no_failed_read(
+    stage: Stage, operation: str, recover: Callable[[MappingObserver, int], None]
+) -> None:
+    stage.observer.call_failed(operation, "AccessDenied", "not allowed")
+    shown = stage.observer.snapshot()["lastError"]
+    recover(stage.observer, 0)
+    still = stage.observer.snapshot()["lastError"]
+    recover(stage.observer, 1)
+
+    assert (
+        shown
+        == still
+        == {"at": "2023-11-14T22:13:20.000Z", "type": "AccessDenied", "message": f"{operation}: not allowed"}
+    )
+    assert stage.observer.snapshot()["lastError"] is None
+    assert stage.value("polls_total", result="error") == 0
+    assert stage.events("warning") == ["call failed"]
+
+
 def test_a_success_in_the_lane_that_failed_ends_the_last_error(stage: Stage) -> None:
     fail(stage, "poller-1")
     succeed(stage, "poller-2")
@@ -411,9 +433,8 @@ def test_a_closed_mapping_is_gone_from_the_metrics(stage: Stage) -> None:
     assert b'mapping="orders"' not in stage.metrics.expose()[0]
 
 
-def test_success_costs_little_where_debug_is_off() -> None:
-    """Not a measurement: a look that nothing is formatted, looked up or logged for a batch that went well."""
-    log, lines = recording_log(logging.getLevelName(logging.INFO).lower())
+def test_a_success_writes_nothing_where_the_level_is_info() -> None:
+    log, lines = recording_log("info")
     observer = MappingObserver(ORDERS, Metrics(), log, Clock())
     observer.invoked(Succeeded(b"null"), 10, 0.1, lane="poller-1", positions="m-1")
 

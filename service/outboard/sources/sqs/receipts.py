@@ -1,4 +1,4 @@
-"""Knows the messages that a mapping holds: keeps them invisible, deletes them, gives them back; by their receipt handles."""
+"""Knows the messages that a mapping holds: keeps them invisible, deletes them, gives them back; by receipt handle."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -128,7 +128,7 @@ class Receipts:
         return list(errors.items())
 
     async def give_back(self, handles: Sequence[str]) -> None:
-        """The function failed these: they come again when the queue's own time-out, counted from the receive, is over."""
+        """The function failed these: they come again when the queue's own time-out is over, counted from the receive."""
         now = self._now()
         remaining = [(handle, self._holds.remaining(handle, now)) for handle in handles]
         self._holds.dropped(handles)

@@ -47,6 +47,7 @@ class SqsSource:
 
     async def run(self, lanes: Lanes) -> None:
         settings = self._settings
+        settings.allowance.give_back(settings.allowance.used)  # what an earlier run that crashed has left behind
         try:
             attributes = await self._queue.attributes()
         except CallFailed as failure:

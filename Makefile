@@ -1,0 +1,75 @@
+# Every target does its own set-up: a virtual environment in .cache/, made anew when its requirements change.
+# PYTHON chooses the interpreter: make test PYTHON=python3.13
+
+PYTHON ?= python3
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+CACHE := .cache
+DEMO := $(CACHE)/demo-$(VERSION)
+DEV := $(CACHE)/dev-$(VERSION)
+RUN := $(DEV)/bin/python
+PIP := -m pip install --quiet --disable-pip-version-check --no-input
+PYTEST_ARGS ?=
+SEEDS ?= 10000
+SEED_FROM ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-fast check format bench simulate chaos lock clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+$(DEMO)/ready: requirements-demo.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Outboard needs Python 3.11 or newer; try make PYTHON=python3.13")'
+	@echo "setting up $(DEMO) (once, about a minute)"
+	@rm -rf $(DEMO) && $(PYTHON) -m venv $(DEMO)
+	@$(DEMO)/bin/python $(PIP) --require-hashes -r requirements-demo.txt
+	@echo "$(CURDIR)/service" > "$$($(DEMO)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/outboard.pth"
+	@touch $@
+
+$(DEV)/ready: requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Outboard needs Python 3.11 or newer; try make PYTHON=python3.13")'
+	@echo "setting up $(DEV) (once, about a minute)"
+	@rm -rf $(DEV) && $(PYTHON) -m venv $(DEV)
+	@$(RUN) $(PIP) --require-hashes -r requirements-dev.txt
+	@echo "$(CURDIR)/service" > "$$($(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/outboard.pth"
+	@touch $@
+
+demo: $(DEMO)/ready ## watch it work on this machine, without an account
+	@$(DEMO)/bin/python -m outboard demo $(DEMO_ARGS)
+
+test: $(DEV)/ready ## run every test; fetches and starts the servers it needs
+	@$(RUN) -m pytest -q $(PYTEST_ARGS)
+
+test-fast: $(DEV)/ready ## run the unit tests alone
+	@$(RUN) -m pytest -q tests/unit $(PYTEST_ARGS)
+
+check: $(DEV)/ready ## lint, types, import contracts, committed files that are generated
+	@$(DEV)/bin/ruff format --check --quiet .
+	@$(DEV)/bin/ruff check --quiet .
+	@$(DEV)/bin/mypy
+	@$(DEV)/bin/lint-imports
+	@echo "check: all good"
+
+format: $(DEV)/ready ## put the code in order
+	@$(DEV)/bin/ruff format --quiet .
+	@$(DEV)/bin/ruff check --fix --quiet .
+
+bench: $(DEV)/ready ## measure against the plain script; writes docs/performance.md
+	@$(RUN) -m bench $(BENCH_ARGS)
+
+simulate: $(DEV)/ready ## SEEDS=N SEED_FROM=K worlds with faults on a virtual clock
+	@$(RUN) -m tests.simulation --seeds $(SEEDS) --from $(SEED_FROM)
+
+chaos: $(DEV)/ready ## kill -9 under load, twenty times
+	@OUTBOARD_CHAOS_RUNS=20 $(RUN) -m pytest -q tests/e2e/test_kill9.py $(PYTEST_ARGS)
+
+lock: $(DEV)/ready ## pin the requirements again, from pyproject.toml
+	@$(DEV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" \
+	  pyproject.toml -o requirements.txt
+	@$(DEV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" \
+	  --extra demo -c requirements.txt pyproject.toml -o requirements-demo.txt
+	@$(DEV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" \
+	  --extra demo --group dev -c requirements-demo.txt pyproject.toml -o requirements-dev.txt
+
+clean: ## remove the caches
+	@rm -rf $(CACHE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
