@@ -89,6 +89,7 @@ class Outboard:
     _failed: list[MappingObserver] = field(init=False, default_factory=list)
     _supervisor: Supervisor = field(init=False)
     _listening: bool = field(init=False, default=False)
+    _draining_since: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         configuration = self._configuration
@@ -116,15 +117,22 @@ class Outboard:
     def stop(self, why: str) -> None:
         """Drain: finish the invokes under way, hand back the rest."""
         self.draining = True
+        self._draining_since = self.surroundings.wall()
         self.process.draining(why)
         self._supervisor.stop()
 
-    async def run(self) -> list[str]:
-        """Until `stop`. Returns the names of the mappings that had not drained in time."""
+    async def run(self) -> Mapping[str, int]:
+        """Until `stop`. Returns the mappings that had not drained in time, and how many invokes each had under way."""
         try:
-            return await self._supervisor.run()
+            unfinished = await self._supervisor.run()
         finally:
             await self.connections.close()
+        seconds = self.surroundings.wall() - self._draining_since
+        if unfinished:
+            self.process.drain_timed_out(seconds, sum(unfinished.values()))
+        else:
+            self.process.drained(seconds, sum(entry.observer.handed_back_events for entry in self._entries))
+        return unfinished
 
     def listening(self) -> None:
         self._listening = True
@@ -230,11 +238,8 @@ async def run_service(loaded: Loaded, path: str) -> int:
         outboard.process.listening(url)
         outboard.listening()
         watch = group.create_task(outboard.process.watch_loop(), name="event loop watch")
-        unfinished = await outboard.run()
+        await outboard.run()
         watch.cancel()
-        if unfinished:
-            seconds = loaded.configuration.shutdown.drain_timeout_seconds
-            outboard.process.drain_timed_out(seconds, len(unfinished))
     return 0
 
 

@@ -23,17 +23,15 @@ from tests.servers.tools import clean_environment, free_port
 _COMMAND = (sys.executable, "-m", "outboard")
 
 
-def mapping(
-    queue: Queue, functions: str, *, source: str, name: str = "orders", **fields: object
-) -> dict[str, object]:
-    """One entry of EventSourceMappings: `queue` at the SQS endpoint `source`, a function called like the mapping at
-    the Invoke endpoint `functions`, partial responses on; `fields` are added or take precedence."""
+def mapping(queue: Queue, functions: str, *, name: str = "orders", **fields: object) -> dict[str, object]:
+    """One entry of EventSourceMappings: from `queue` to the function called `name` at the Invoke endpoint `functions`,
+    with partial responses; `fields` are added or take precedence."""
     return {
         "Name": name,
         "EventSourceArn": queue.arn,
         "FunctionName": name,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "SourceEndpointUrl": source,
+        "SourceEndpointUrl": queue.endpoint,
         "FunctionEndpointUrl": functions,
         **fields,
     }
@@ -196,7 +194,7 @@ async def finish(*arguments: str, folder: Path, seconds: float = 20.0) -> Finish
 async def until(condition: Callable[[], bool], *, seconds: float = 20.0, pause: float = 0.05) -> None:
     """Wait until `condition` holds. Raises TimeoutError."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - conditions look at other processes
             await asyncio.sleep(pause)
 
 

@@ -43,4 +43,4 @@ def elasticmq(folder: Path, *, heap_mb: int = 256, measured: bool = False) -> It
         child.wait_until(lambda: answers_ok(f"{url}/health"), seconds=60)
         yield ElasticMQ(url, child.pid)
     finally:
-        child.stop()
+        child.kill()  # nothing of it is to be kept, and it would wait for open long polls

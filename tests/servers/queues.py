@@ -42,7 +42,8 @@ class Depth:
 class Queue:
     """One queue on a test server."""
 
-    def __init__(self, client: Any, name: str, url: str) -> None:
+    def __init__(self, client: Any, endpoint: str, name: str, url: str) -> None:
+        self.endpoint = endpoint
         self.name = name
         self.url = url
         self.arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}"
@@ -120,7 +121,7 @@ class Queues:
             policy = {"deadLetterTargetArn": redrive_to.arn, "maxReceiveCount": attempts}
             attributes["RedrivePolicy"] = json.dumps(policy)
         made = await asyncio.to_thread(self._client.create_queue, QueueName=full, Attributes=attributes)
-        queue = Queue(self._client, full, made["QueueUrl"])
+        queue = Queue(self._client, self.endpoint, full, made["QueueUrl"])
         self._made.append(queue)
         return queue
 

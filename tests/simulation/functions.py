@@ -10,9 +10,9 @@ import orjson
 
 from outboard.aws.calls import InvokeReply
 
-from .history import Attempt, Caller, Exchange, History
-from .loop import VirtualTimeLoop
-from .network import Answer, Network
+from tests.simulation.history import Attempt, Caller, Exchange, History
+from tests.simulation.loop import VirtualTimeLoop
+from tests.simulation.network import Answer, Network
 
 LAMBDA_LIMIT = 6_291_456
 _ALL_DONE = (b"null", b'""', b"{}", b"[]", b'{"batchItemFailures":[]}', b'{"batchItemFailures":null}', b"")

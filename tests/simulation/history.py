@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .loop import START, Process
+from tests.simulation.loop import START, Process
 
 
 @dataclass(slots=True)
@@ -94,7 +94,14 @@ class Life:
     ended: float | None = None
     killed: float | None = None
     drain_seconds: float = 0.0
-    metrics: dict[str, dict[str, float]] = field(default_factory=dict)
+    #: The mappings that had not drained in time.
+    late: list[str] = field(default_factory=list)
+    #: By mapping, what the service counted.
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def over(self) -> float | None:
+        return self.ended if self.killed is None else self.killed
 
 
 @dataclass(slots=True)
@@ -109,6 +116,8 @@ class History:
     lives: list[Life] = field(default_factory=list)
     #: Requests that no service would accept.
     illegal: list[str] = field(default_factory=list)
+    #: What the service logged as errors.
+    errors: list[str] = field(default_factory=list)
     lines: list[tuple[float, str]] = field(default_factory=list)
 
     def hand(self, handed: Handed) -> None:

@@ -15,7 +15,7 @@ START = 1000.0
 EPOCH = 1_700_000_000.0
 
 
-class Stuck(Exception):
+class Stuck(Exception):  # noqa: N818 - it names a state
     """Nothing can ever happen again, or things happen for ever without any time passing."""
 
 
@@ -192,7 +192,7 @@ def _lay_to_rest(task: SimulatedTask) -> None:
     for _ in range(100):
         try:
             coro.close()
-        except BaseException:  # noqa: BLE001, S112 - what a dead process still wanted to say is of no interest
+        except BaseException:  # noqa: BLE001 - what a dead process still wanted to say is of no interest
             continue
         return
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from outboard.aws.calls import TimedOut, Unreachable
 
-from .history import Caller, Exchange, History
-from .loop import VirtualTimeLoop
+from tests.simulation.history import Caller, Exchange, History
+from tests.simulation.loop import VirtualTimeLoop
 
 #: How an answer, or an exception, gets back to the caller.
 Answer = Callable[[Any], None]

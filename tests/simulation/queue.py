@@ -5,7 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .loop import VirtualTimeLoop
+from tests.simulation.loop import VirtualTimeLoop
 
 #: SQS keeps a message invisible no longer than this after it was received.
 LONGEST_INVISIBLE = 43_200.0
@@ -26,9 +26,11 @@ class Message:
     received: float = 0.0
     handle: str = ""
     deleted: bool = False
+    #: When it left the queue, deleted or as a dead letter.
+    gone: float | None = None
 
 
-class HandleInvalid(Exception):
+class HandleInvalid(Exception):  # noqa: N818 - SQS's own word
     """The receipt handle is no longer good for what was asked. `str()` is SQS's error code."""
 
 
@@ -51,6 +53,7 @@ class Queue:
         self.visibility = visibility
         self.redrive = redrive
         self.messages: dict[str, Message] = {}
+        self.ever: dict[str, Message] = {}
         self.dead_letters: dict[str, Message] = {}
         self.missing = self.forbidden = False
         #: The share of receives after which a standard queue shows a message to somebody else as well.
@@ -69,7 +72,7 @@ class Queue:
         self._sequence += 1
         now = self._loop.time()
         message = Message(identifier, body, group, self._sequence, now, now)
-        self.messages[identifier] = message
+        self.messages[identifier] = self.ever[identifier] = message
         self._wake()
         return message
 
@@ -96,7 +99,7 @@ class Queue:
         current = message.handle == handle
         if (self.fifo and (not current or not self._in_flight(message))) or (not current and not self.lenient):
             raise HandleInvalid("InvalidParameterValue" if self.lenient else "ReceiptHandleIsInvalid")
-        message.deleted = True
+        message.deleted, message.gone = True, message.gone or self._loop.time()
         self.messages.pop(message.id, None)
         self.dead_letters.pop(message.id, None)
         self._wake()
@@ -141,6 +144,7 @@ class Queue:
                 break
             if self.redrive and message.receives >= self.redrive:
                 self.dead_letters[message.id] = self.messages.pop(message.id)
+                message.gone = self._loop.time()
                 continue
             taken.append(message)
         if not self.fifo and len(taken) > 1 and self._rng.random() < 0.2:

@@ -6,10 +6,10 @@ from typing import Any
 
 from outboard.aws.calls import Refused
 
-from .history import Caller, Deleted, Exchange, Handed
-from .loop import EPOCH, START
-from .network import Answer, Network
-from .queue import HandleInvalid, Message, Queue
+from tests.simulation.history import Caller, Deleted, Exchange, Handed
+from tests.simulation.loop import EPOCH, START
+from tests.simulation.network import Answer, Network
+from tests.simulation.queue import HandleInvalid, Message, Queue
 
 _RECEIVE = {
     "QueueUrl", "AttributeNames", "MessageSystemAttributeNames", "MessageAttributeNames", "MaxNumberOfMessages",
@@ -28,7 +28,7 @@ class SimulatedSqs:
         self._queues = queues
         self._caller = caller
         self._network = network
-        self.partial_faults = partial_faults
+        self._entry_faults = entry_faults
 
     async def call(self, operation: str, body: Mapping[str, object], *, timeout: float = 10.0) -> dict[str, Any]:
         answer: dict[str, Any] = await self._network.exchange(
@@ -121,7 +121,7 @@ class SimulatedSqs:
         successful, failed = [], []
         for entry in entries:
             try:
-                if self._network.rng.random() < self.partial_faults:
+                if self._network.rng.random() < self._entry_faults():
                     call.fault = call.fault or "partial"
                     raise HandleInvalid("InternalError")
                 apply(queue, entry)
@@ -135,6 +135,17 @@ class SimulatedSqs:
         answer(
             {"Successful": successful, "Failed": failed} if not queue.lenient else _without_empty(successful, failed)
         )
+
+    def _apply(self, call: Exchange, queue: Queue, entry: Mapping[str, Any], apply: Callable[..., None]) -> str:
+        """Returns SQS's error code, empty if it worked."""
+        if self._network.rng.random() < self._entry_faults():
+            call.fault = call.fault or "partial"
+            return "InternalError"
+        try:
+            apply(queue, entry)
+        except HandleInvalid as error:
+            return str(error)
+        return ""
 
     def _delete_entry(self, queue: Queue, entry: Mapping[str, Any]) -> None:
         message = queue.delete(entry["ReceiptHandle"])

@@ -1,5 +1,7 @@
 """Knows how AWS's JSON services and Lambda's Invoke are spoken: signed, sent once, errors typed by their code."""
 
+import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,14 +12,17 @@ import orjson
 from yarl import URL
 
 from outboard import __version__
-from outboard.aws.calls import CallFailed, InvokeReply, Refused, Unreachable
+from outboard.aws.calls import CallFailed, InvokeReply, Refused, TimedOut, Unreachable
 from outboard.aws.errors import read_error
 from outboard.aws.identity import Identity
 from outboard.aws.refusals import Cure, clock_offset, cure
-from outboard.aws.signing import Target, sign, target
+from outboard.aws.signing import Credentials, Target, sign, target
 from outboard.aws.transport import Answer, Transport
 
 _USER_AGENT = f"outboard/{__version__}"
+
+#: A trace comes out of a message; one that cannot be a header must not hold that message up.
+_TRACE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
 
 #: Told of each call: service, operation, `OK` or the error's code.
 Told = Callable[[str, str, str], None]
@@ -62,15 +67,28 @@ class SignedCalls:
     async def post(self, service: str, path: str, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
         """`path` is percent-encoded and has its query. Raises `Unreachable` or `TimedOut`."""
         url, at = self._target(service, path)
-        answer = await self._send(url, at, headers, body, timeout)
-        if answer.status in (400, 401, 403) and self._cured(answer):
-            answer = await self._send(url, at, headers, body, timeout)
+        deadline = asyncio.get_running_loop().time() + timeout
+        credentials = await self._credentials(deadline, timeout)
+        answer = await self._send(url, sign(at, headers, body, credentials, self._clock.now()), body, deadline)
+        if answer.status in (400, 401, 403) and self._cured(answer, credentials):
+            credentials = await self._credentials(deadline, timeout)
+            answer = await self._send(url, sign(at, headers, body, credentials, self._clock.now()), body, deadline)
         return answer
 
-    async def _send(self, url: URL, at: Target, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
-        signed = sign(at, headers, body, await self._identity.credentials(), self._clock.now())
+    async def _credentials(self, deadline: float, timeout: float) -> Credentials:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await self._identity.credentials()
+        except TimeoutError as error:
+            message = f"no credentials were to be had within {timeout:g} s; check the way to their source"
+            raise Unreachable("NoCredentials", message) from error
+
+    async def _send(self, url: URL, signed: dict[str, str], body: bytes, deadline: float) -> Answer:
         signed["user-agent"] = _USER_AGENT
-        return await self._transport.post(url, signed, body, timeout)
+        left = deadline - asyncio.get_running_loop().time()
+        if left <= 0:
+            raise TimedOut("Timeout", f"{url.origin()}: no time was left to send the call")
+        return await self._transport.post(url, signed, body, left)
 
     def _target(self, service: str, path: str) -> tuple[URL, Target]:
         found = self._targets.get((service, path))
@@ -80,13 +98,13 @@ class SignedCalls:
             self._targets[service, path] = found
         return found
 
-    def _cured(self, answer: Answer) -> bool:
+    def _cured(self, answer: Answer, used: Credentials) -> bool:
         """Whether what the call was refused for could be mended."""
         learnt = clock_offset(answer.headers.get("date", ""), self._clock.read())
         error = read_error(answer.status, answer.headers, answer.body)
         match cure(error, self._clock.offset, learnt):
             case Cure.CREDENTIALS:
-                self._identity.forget()
+                self._identity.forget(used)
                 return True
             case Cure.CLOCK if learnt is not None:
                 self._clock.offset = learnt
@@ -139,7 +157,7 @@ class LambdaClient:
         if qualifier:
             path += f"?Qualifier={quote(qualifier, safe='')}"
         headers = {"content-type": "application/json", "x-amz-invocation-type": invocation_type}
-        if trace:
+        if trace and _TRACE.fullmatch(trace):
             headers["x-amzn-trace-id"] = trace
         try:
             answer = await self._calls.post("lambda", path, headers, payload, timeout)

@@ -18,6 +18,7 @@ class Identity:
         self._role_arn = role_arn
         self._region = region
         self._provider: Any = None
+        self._given: Credentials | None = None
         self._loading = asyncio.Lock()
 
     async def credentials(self) -> Credentials:
@@ -33,12 +34,14 @@ class Identity:
         except Exception as error:
             whose = f"for the role {self._role_arn}" if self._role_arn else "from the SDK's chain"
             raise Unreachable("NoCredentials", f"no credentials {whose}: {error}") from error
-        return Credentials(found.access_key, found.secret_key, found.token)
+        self._given = Credentials(found.access_key, found.secret_key, found.token)
+        return self._given
 
-    def forget(self) -> None:
-        """Look again from the start: AWS says that what we have is expired."""
-        self._provider = None
-        self._sdk.fresh()
+    def forget(self, expired: Credentials) -> None:
+        """Look again from the start: AWS says that `expired` is. Of many calls that hear so at once, the first one acts."""
+        if self._given == expired:
+            self._given = self._provider = None
+            self._sdk.fresh()
 
     async def _load(self) -> Any:
         own = await self._sdk.session.get_credentials()

@@ -1,4 +1,4 @@
-"""Knows which refusals mean that a call was signed with a wrong clock or a stale token, so that it can be sent again."""
+"""Knows which refusals mean that a call was signed with a wrong clock or a stale token, so that it can be sent anew."""
 
 from enum import Enum, auto
 

@@ -10,6 +10,9 @@ from urllib.parse import quote
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
+#: What proxies and tracing may rewrite on the way: sent, but not signed.
+_UNSIGNED = frozenset({"x-amzn-trace-id"})
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -49,7 +52,7 @@ def target(url: str, region: str, service: str) -> Target:
 
 
 def sign(at: Target, headers: Mapping[str, str], body: bytes, credentials: Credentials, now: float) -> dict[str, str]:
-    """The headers to send: those given, all of them signed, and Host, X-Amz-Date, Authorization and the session token.
+    """The headers to send: those given, all but the trace signed, and Host, X-Amz-Date, Authorization and the token.
 
     Names in `headers` are lower case; `now` is in epoch seconds.
     """
@@ -59,7 +62,7 @@ def sign(at: Target, headers: Mapping[str, str], body: bytes, credentials: Crede
     signed["x-amz-date"] = stamp
     if credentials.token:
         signed["x-amz-security-token"] = credentials.token
-    names = sorted(signed)
+    names = sorted(signed.keys() - _UNSIGNED)
     listed = ";".join(names)
     lines = "\n".join([f"{name}:{signed[name]}" for name in names])
     request = f"{at.head}{lines}\n\n{listed}\n{hashlib.sha256(body).hexdigest()}"

@@ -1,11 +1,13 @@
 """Knows how bytes get to an endpoint and back: a connection pool, proxies, certificates; it never sends twice."""
 
 import asyncio
+import io
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass_environment
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -16,6 +18,12 @@ from outboard.aws.calls import TimedOut, Unreachable
 _KEEP_ALIVE = 55.0
 
 _CONNECT = 5.0
+
+#: TCP probes a silent connection, so that nothing on the way forgets it during an invoke of minutes.
+_PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
+
+#: A longer body is handed over as a file: aiohttp then writes it piece by piece, and the loop goes on turning.
+_IN_ONE_PIECE = 2**20
 
 #: No answer of the services called here is larger: 10 MB of Kinesis records are 14 MB in base64.
 _LARGEST_ANSWER = 64 * 1024 * 1024
@@ -43,24 +51,25 @@ class Transport:
     def __init__(self, endpoint: str, ca_bundle: str | None) -> None:
         parts = urlsplit(endpoint)
         self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._proxy = None if proxy_bypass_environment(parts.netloc) else getproxies_environment().get(parts.scheme)
+        self._proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
         self._ca_bundle = ca_bundle
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: URL, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
         """Send once. Raises `Unreachable` or `TimedOut`."""
         session = self._session or self._open()
+        data = body if len(body) <= _IN_ONE_PIECE else io.BytesIO(body)
         try:
             async with (
                 asyncio.timeout(timeout),
-                session.post(url, data=body, headers=headers, proxy=self._proxy, allow_redirects=False) as answer,
+                session.post(url, data=data, headers=headers, proxy=self._proxy, allow_redirects=False) as answer,
             ):
                 lower = {name.lower(): value for name, value in answer.headers.items()}
                 return Answer(answer.status, lower, await _read(answer))
         except aiohttp.ConnectionTimeoutError as error:
             raise Unreachable("ConnectTimeout", f"{self._origin} accepted no connection in {_CONNECT:g} s") from error
         except TimeoutError as error:
-            raise TimedOut("Timeout", f"{self._origin} did not answer within {timeout:g} s") from error
+            raise TimedOut("Timeout", f"{self._origin} did not answer within {timeout:.3g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             kind = type(error).__name__
             raise Unreachable(kind, f"{self._origin}: {str(error) or _WORDS.get(kind, kind)}") from error
@@ -72,13 +81,25 @@ class Transport:
     def _open(self) -> aiohttp.ClientSession:
         context = ssl.create_default_context(cafile=self._ca_bundle) if self._ca_bundle else True
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=30, ssl=context),
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=30, ssl=context, socket_factory=_probed_socket
+            ),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
             skip_auto_headers=_NO_AUTOMATIC_HEADERS,
             auto_decompress=False,
         )
         return self._session
+
+
+def _probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    made = socket.socket(*address[:3])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _PROBES.items():
+        option = getattr(socket, name, None)  # macOS has not all of them
+        if option is not None:
+            made.setsockopt(socket.IPPROTO_TCP, option, value)
+    return made
 
 
 async def _read(answer: aiohttp.ClientResponse) -> bytes:

@@ -1,8 +1,8 @@
 """Knows which mapping may hold how many bytes in memory: a floor for each, a shared rest, and a line of who waits.
 
 Half of the total at most is divided into floors, which nobody else can take; the rest is shared, first come first
-served. What no grant covers (an answer that was larger than was paid for) is debt: it is held all the same, takes from
-the shared rest, and keeps its mapping from taking more until it is given back or there is room for it.
+served. What no grant covers (an answer that was larger than was paid for) is debt: it is held all the same, and the
+first room there is goes to it, so that its mapping and the shared rest grant nothing until it is given back or covered.
 """
 
 from dataclasses import dataclass
@@ -87,7 +87,7 @@ class Budget:
         """Take all of `size` bytes now, past nobody who waits; False if that cannot be."""
         if any(ticket.mapping == mapping for ticket in self._waiting):
             return False
-        if mapping in self._debts or size > self._room(mapping, shared=self._line_is_empty()):
+        if size > self._room(mapping, shared=not self._waiting):
             return False
         self._hold(mapping, size)
         return True
@@ -145,12 +145,8 @@ class Budget:
         """Bytes that `mapping` could be granted now, of its floor alone or of the shared rest too."""
         room = max(0, self._floor - self._held[mapping])
         if shared:
-            room += max(0, self._shared - self._beyond_floors - self.debt)
+            room += max(0, self._shared - self._beyond_floors)
         return min(room, self._total - self._granted)
-
-    def _line_is_empty(self) -> bool:
-        """Nobody waits for the shared rest; who is in debt waits for nothing but its own bytes."""
-        return all(ticket.mapping in self._debts for ticket in self._waiting)
 
     def _serve(self) -> list[Ticket]:
         """Grant what can be granted, in the order of asking.
@@ -163,7 +159,7 @@ class Budget:
         blocked: set[str] = set()
         shared = True
         for ticket in list(self._waiting):
-            if ticket.mapping in blocked or ticket.mapping in self._debts:
+            if ticket.mapping in blocked:
                 continue
             size = self._grantable(ticket, shared=shared)
             if size == 0:
@@ -177,8 +173,9 @@ class Budget:
         return served
 
     def _cover_debts(self) -> None:
+        """Turn debt into grants as far as there is room, so that where debt is left, there is no room to be had."""
         for mapping, debt in list(self._debts.items()):
-            del self._debts[mapping]  # it is not in the way of its own room
+            del self._debts[mapping]
             self.force(mapping, debt)
 
     def _grantable(self, ticket: Ticket, *, shared: bool) -> int:

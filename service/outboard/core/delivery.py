@@ -89,7 +89,10 @@ class _Segment:
 
 
 class Delivery:
-    """One batch on its way. `jitter()` is a random number in [0, 1). Counters die with the process, as on AWS."""
+    """One batch on its way. `jitter()` is a random number in [0, 1). Counters die with the process, as on AWS.
+
+    `splits` counts how often a part of it was halved.
+    """
 
     def __init__(
         self, records: Sequence[Record], policy: Policy, jitter: Callable[[], float], envelope: Envelope | None = None
@@ -102,6 +105,7 @@ class Delivery:
         self._not_before: float | None = None
         self._failures = 0
         self._last: FunctionFailed | None = None
+        self.splits = 0
 
     @property
     def failures(self) -> int:
@@ -206,6 +210,7 @@ class Delivery:
 
     def _split(self) -> None:
         """Halve the head. No wait: it finds the culprit in log2(n) invokes, and single records do wait."""
+        self.splits += 1
         head = self._segments.popleft()
         middle = len(head.records) // 2
         self._segments.extendleft([_Segment(head.records[middle:]), _Segment(head.records[:middle])])

@@ -17,7 +17,7 @@ class Feed(Protocol):
         """
 
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
-        """Checkpoint or delete what was delivered; give back to the source what the function failed, to come again later."""
+        """Checkpoint or delete what was delivered; give back what the function failed, to come again later."""
 
     async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:
         """A limit that the user set, or the payload's size, ends these records' life here."""

@@ -23,7 +23,8 @@ def main(
     """Run the demo; returns its exit code: 0, 1 if a message was lost or a part failed, 128+n after a second signal.
 
     Messages are produced for `seconds`, `rate` a second in all (None: `DEFAULT_RATE`). `port` is the service's status
-    port (None: any that is free). `keep` leaves the configuration, the logs and the ledger behind. `svg` names a file that gets a picture of the run.
+    port (None: any that is free). `keep` leaves the configuration, the logs and the ledger behind. `svg` names a file
+    that gets a picture of the run.
     """
     if extra_is_missing():
         sys.stderr.write("the demo needs its extra: pip install 'outboard[demo]'\n")

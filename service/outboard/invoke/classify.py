@@ -30,6 +30,8 @@ def classify(reply: InvokeReply) -> Outcome:
             return TooLarge(_cut(error.message), error.request_id)
         case 429:
             return Throttled(error.reason or error.code, _cut(error.message), error.retry_after, error.request_id)
+        case _:
+            pass
     remedy = _REMEDIES.get(error.status)
     text = f"{_cut(error.message)}; {remedy}" if remedy else _cut(error.message)
     return Unavailable(error.code, text, error.retry_after, error.request_id)

@@ -282,6 +282,11 @@ class MappingObserver:
         """The source's timestamp of the oldest event that the lane holds and has not settled; None if it holds none."""
         self._standing.hold(lane, since)
 
+    @property
+    def handed_back_events(self) -> int:
+        """How many events went back unsent, so far."""
+        return int(self._settling.handed_back.value)
+
     def snapshot(self) -> dict[str, object]:
         """The mapping as `/mappings` shows it."""
         return {

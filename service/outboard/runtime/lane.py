@@ -122,7 +122,10 @@ class BatchLane:
             work.gate.learn(outcome, started, ended)
         finally:
             work.gate.leave()
+        splits = delivery.splits
         verdict = delivery.answered(outcome, ended)
+        if delivery.splits > splits:
+            work.observer.bisected()
         self._tell(outcome, verdict, records, ended - started)
         if delivery.failures > 1:
             work.observer.lane_blocked(self.name, work.wall(), outcome)

@@ -47,6 +47,11 @@ class MappingRun:
         self._source: Source | None = None
 
     @property
+    def in_flight(self) -> int:
+        """Invokes under way."""
+        return self._work.gate.in_use
+
+    @property
     def _observer(self) -> MappingObserver:
         return self._work.observer
 

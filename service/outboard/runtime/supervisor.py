@@ -18,17 +18,17 @@ class Supervisor:
     def stop(self) -> None:
         self._stop.request()
 
-    async def run(self) -> list[str]:
-        """Returns the names of the mappings that had not drained in time; their tasks have been cancelled."""
-        unfinished: list[str] = []
+    async def run(self) -> dict[str, int]:
+        """Returns the mappings that had not drained in time and were ended, with how many invokes each had under way."""
+        unfinished: dict[str, int] = {}
         async with asyncio.TaskGroup() as group:
-            tasks = {group.create_task(mapping.run(), name=mapping.name) for mapping in self._mappings}
+            tasks = {group.create_task(mapping.run(), name=mapping.name): mapping for mapping in self._mappings}
             await self._stop.wait()
             for mapping in self._mappings:
                 mapping.stop()
             if tasks:
                 _, late = await asyncio.wait(tasks, timeout=self._drain_timeout)
                 for task in late:
-                    unfinished.append(task.get_name())
+                    unfinished[tasks[task].name] = tasks[task].in_flight
                     task.cancel()
-        return sorted(unfinished)
+        return unfinished

@@ -19,7 +19,7 @@ def work_on(body: str, receive_count: int) -> None:
     message: dict[str, Any] = json.loads(body)
     time.sleep(message.get("seconds", 0))
     failed = receive_count <= message.get("fail_times", 0)
-    line = json.dumps({"n": message["n"], "at": time.time(), "receive_count": receive_count, "failed": failed})
+    line = json.dumps({**message, "at": time.time(), "receive_count": receive_count, "failed": failed})
     with Path(os.environ["LEDGER"]).open("a") as ledger:
         ledger.write(line + "\n")  # one short write in append mode: whole, whoever else writes
     if failed:

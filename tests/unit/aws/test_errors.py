@@ -18,7 +18,11 @@ DATE = "Tue, 14 Nov 2023 22:13:20 GMT"
         ({"x-amzn-errortype": "ResourceNotFoundException:http://internal/coral/"}, b"{}", "ResourceNotFoundException"),
         ({"x-amzn-errortype": "a.b#ThrottlingException"}, b'{"__type":"Other"}', "ThrottlingException"),
         ({}, b'{"code":"AccessDenied"}', "AccessDenied"),
-        ({}, b"<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>", "InvalidClientTokenId"),
+        (
+            {},
+            b"<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>",
+            "InvalidClientTokenId",
+        ),
         ({}, b"<html>Bad gateway</html>", "Http502"),
         ({}, b"", "Http502"),
         ({}, b'{"__type": 7}', "Http502"),
@@ -54,6 +58,10 @@ def test_what_is_no_aws_error_is_shown_cut():
     assert read_error(502, {}, b"x" * 100_000).message == "x" * EXCERPT
 
 
-@given(st.integers(300, 599), st.dictionaries(st.sampled_from(["x-amzn-errortype", "retry-after", "date"]), st.text()), st.binary())
+@given(
+    st.integers(300, 599),
+    st.dictionaries(st.sampled_from(["x-amzn-errortype", "retry-after", "date"]), st.text()),
+    st.binary(),
+)
 def test_rubbish_never_raises_and_always_has_a_code(status, headers, body):
     assert read_error(status, headers, body).code

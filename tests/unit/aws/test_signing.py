@@ -1,6 +1,6 @@
 """The signature, with botocore's own signer as the oracle."""
 
-import datetime
+import datetime as dt
 from urllib.parse import quote
 
 from botocore.auth import SigV4Auth
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from outboard.aws.signing import Credentials, sign, target
 
 NOW = 1_700_000_000.0
-STAMP = datetime.datetime.fromtimestamp(NOW, datetime.UTC).strftime("%Y%m%dT%H%M%SZ")
+STAMP = dt.datetime.fromtimestamp(NOW, dt.UTC).strftime("%Y%m%dT%H%M%SZ")
 KEYS = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 
 texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=20)

@@ -143,7 +143,7 @@ class SqsFeed:
         return messages
 
     def _admit(self, messages: Sequence[Mapping[str, Any]]) -> list[Record]:
-        """Render; what belongs to a FIFO group that is alive in another lane is left to the queue until its time is over."""
+        """Render; what belongs to a FIFO group that is alive in another lane is left to the queue for its time."""
         desk = self._desk
         desk.receipts.received([message["ReceiptHandle"] for message in messages])
         records = [render(message, desk.facts) for message in messages]
@@ -154,7 +154,7 @@ class SqsFeed:
         return admitted
 
     def _charge(self, granted: int, records: Sequence[Record]) -> None:
-        """Replace what a receive was expected to bring by what it did: a record's bytes count twice, once in its payload."""
+        """Replace what a receive was expected to bring by what it did: bytes count twice, once in the payload."""
         total = 0
         for record in records:
             charge = 2 * len(record.event) + _PER_MESSAGE

@@ -97,7 +97,7 @@ class Receipts:
                 0, f"not allowed to extend it; grant sqs:ChangeMessageVisibility ({failure.message})"
             )
         else:
-            self._observer.polling_failed(failure.code, f"ChangeMessageVisibility: {failure.message}")
+            self._observer.call_failed("ChangeMessageVisibility", failure.code, failure.message)
 
     async def delete(self, handles: Sequence[str]) -> None:
         """Delete; retried while a handle is valid. What could not be deleted will come again, and is counted."""
@@ -122,13 +122,13 @@ class Receipts:
             errors = await self._queue.delete(handles)
         except CallFailed as failure:
             refused = EntryError(failure.code, failure.message, sender_fault=False)
-            self._observer.polling_failed(failure.code, f"DeleteMessage: {failure.message}")
+            self._observer.call_failed("DeleteMessage", failure.code, failure.message)
             return [(handle, refused) for handle in handles]
         self._observer.deleted(len(handles) - len(errors))
         return list(errors.items())
 
     async def give_back(self, handles: Sequence[str]) -> None:
-        """The function failed these: they come again when the queue's own time-out is over, counted from the receive."""
+        """The function failed these: they come again when the queue's own time-out, from the receive on, is over."""
         now = self._now()
         remaining = [(handle, self._holds.remaining(handle, now)) for handle in handles]
         self._holds.dropped(handles)
@@ -158,7 +158,7 @@ class Receipts:
         try:
             errors = await self._queue.change_visibility(asked)
         except CallFailed as failure:
-            self._observer.polling_failed(failure.code, f"ChangeMessageVisibility: {failure.message}")
+            self._observer.call_failed("ChangeMessageVisibility", failure.code, failure.message)
             return [] if "AccessDenied" in failure.code else list(asked)
         return [entry for entry in asked if (error := errors.get(entry[0])) is not None and not error.sender_fault]
 

@@ -1,0 +1,132 @@
+"""The demo as a user runs it: a process of its own, from the first part's start to the audit."""
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+COMMAND = [sys.executable, "-m", "outboard", "demo"]
+
+
+class Demo:
+    """A running demo whose output goes to a file, and whose folder is made in a place that can be looked at."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.folders = folder / "tmp"
+        self.folders.mkdir()
+        self._output = folder / "output.txt"
+        with self._output.open("wb") as output:
+            self.process = psutil.Popen(
+                [*COMMAND, *arguments],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**psutil.Process().environ(), "TMPDIR": str(self.folders)},
+            )
+        self.children: list[psutil.Process] = []
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def until(self, text: str, seconds: float = 45) -> None:
+        """Wait until the demo has said this, and note its children."""
+        end = time.monotonic() + seconds
+        while text not in self.output:
+            assert self.process.poll() is None, self.output
+            assert time.monotonic() < end, self.output
+            time.sleep(0.05)
+        self.children = self.process.children(recursive=True)
+
+    def left_over(self) -> list[str]:
+        """The children that outlive the demo."""
+        return [str(child) for child in psutil.wait_procs(self.children, timeout=10)[1]]
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Iterator[list[Demo]]:
+    """Put a demo in here, and it is killed after the test."""
+    running: list[Demo] = []
+    yield running
+    for each in running:
+        if each.process.poll() is None:
+            each.process.kill()
+            each.process.wait(10)
+
+
+def counted(label: str, output: str) -> int:
+    found = re.search(rf"^ *{label}: (\d+)", output, re.MULTILINE)
+    assert found is not None, output
+    return int(found[1])
+
+
+def test_the_demo_loses_nothing_and_leaves_nothing_behind(tmp_path: Path, demo: list[Demo]) -> None:
+    run = Demo(tmp_path, "--seconds", "6")
+    demo.append(run)
+    run.until("delivered")
+
+    assert run.process.wait(100) == 0, run.output
+    assert counted("lost", run.output) == 0
+    assert counted("overtaken", run.output) == 0
+    assert counted("produced", run.output) == counted("processed", run.output) + counted("given up", run.output)
+    assert counted("given up", run.output) >= 1
+    assert "note:" not in run.output
+    assert len(run.children) >= 6
+    assert (run.left_over(), list(run.folders.iterdir())) == ([], [])
+
+
+def test_an_interrupted_demo_drains_and_audits(tmp_path: Path, demo: list[Demo]) -> None:
+    run = Demo(tmp_path, "--seconds", "600", "--keep")
+    demo.append(run)
+    run.until(" 2 s  orders")
+    run.process.send_signal(signal.SIGINT)
+
+    assert run.process.wait(100) == 0, run.output
+    assert counted("lost", run.output) == 0
+    assert run.left_over() == []
+    [kept] = run.folders.iterdir()
+    assert {path.name for path in kept.iterdir()} >= {"outboard.yaml", "service.log", "sqs.log", "ledger.txt"}
+
+
+def test_a_second_interrupt_ends_the_demo_at_once(tmp_path: Path, demo: list[Demo]) -> None:
+    run = Demo(tmp_path, "--seconds", "600")
+    demo.append(run)
+    run.until(" 2 s  orders")
+    run.process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    start = time.monotonic()
+    run.process.send_signal(signal.SIGINT)
+
+    assert run.process.wait(10) == 130, run.output
+    assert time.monotonic() - start < 5
+    assert "Traceback" not in run.output
+    assert (run.left_over(), list(run.folders.iterdir())) == ([], [])
+
+
+def test_nothing_outlives_a_killed_demo(tmp_path: Path, demo: list[Demo]) -> None:
+    run = Demo(tmp_path, "--seconds", "600")
+    demo.append(run)
+    run.until(" 0 s  orders")
+    run.process.kill()
+    run.process.wait(10)
+
+    assert len(run.children) >= 6
+    assert run.left_over() == []
+
+
+def test_a_service_that_ends_is_a_sentence_and_exit_code_1(tmp_path: Path, demo: list[Demo]) -> None:
+    run = Demo(tmp_path, "--seconds", "600")
+    demo.append(run)
+    run.until(" 0 s  orders")
+    [service] = [child for child in run.children if "run" in child.cmdline()]
+    service.kill()
+
+    assert run.process.wait(20) == 1, run.output
+    assert "The service ended with exit code -9." in run.output
+    assert "Traceback" not in run.output
+    assert (run.left_over(), list(run.folders.iterdir())) == ([], [])

@@ -1,0 +1,83 @@
+"""Knows what a graceful stop owes: nothing received is forgotten, nothing done comes again, and the counts add up."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from tests.simulation.history import Handed, History, Life
+from tests.simulation.loop import START
+from tests.simulation.ordering import visibility_troubled
+
+if TYPE_CHECKING:
+    from tests.simulation.deployment import Place
+
+#: Seconds after the exit at which what was not sent must be visible.
+_VISIBLE_WITHIN = 1.0
+
+
+def stopping(history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
+    """Of every process that was asked to stop and was not killed."""
+    for life in history.lives:
+        if life.stop_asked is None or life.killed is not None:
+            continue
+        if life.ended is None:
+            yield f"{life.process.name} never ended"
+            continue
+        if life.ended > life.stop_asked + life.drain_seconds + 1.0:
+            yield f"{life.process.name} took {life.ended - life.stop_asked:.1f} s to stop, allowed {life.drain_seconds}"
+        yield from _forgotten(life, life.ended, history, places)
+
+
+def _forgotten(life: Life, ended: float, history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
+    sent = {handle for attempt in history.attempts for handle in attempt.handles}
+    late = set(life.late)
+    troubled = visibility_troubled(life.process.name, ended + 1, history)
+    for handed in history.handed:
+        caller = handed.exchange.caller
+        if caller.process is not life.process or handed.handle in sent or caller.mapping in late:
+            continue
+        answered = handed.exchange.saw in {"answered", "cut off"} or not handed.exchange.fault
+        hidden = handed.lapses > ended + _VISIBLE_WITHIN and not _taken_again(handed, ended, history, places)
+        if answered and hidden and not troubled:
+            yield f"{life.process.name} ended at {ended - START:.3f} s and left {handed.message} invisible until {handed.lapses - START:.3f} s"
+
+
+def _taken_again(handed: Handed, ended: float, history: History, places: Mapping[str, "Place"]) -> bool:
+    message = places[handed.exchange.caller.mapping].queue.ever[handed.message]
+    if message.gone is not None and message.gone <= ended + _VISIBLE_WITHIN:
+        return True
+    return any(
+        other.message == handed.message and handed.at < other.at <= ended + _VISIBLE_WITHIN and other is not handed
+        for other in history.handed
+    )
+
+
+def accounts(history: History) -> Iterator[str]:
+    """Of a process that drained to its end: what it counted is what happened, and every event has one fate."""
+    for life in history.lives:
+        if life.ended is None or life.late:
+            continue
+        for mapping, counted in life.counts.items():
+            happened = _happened(life, mapping, history)
+            for name, number in happened.items():
+                if counted[name] != number:
+                    yield f"{life.process.name}/{mapping} counts {counted[name]} {name}, there were {number}"
+            fates = counted["deliveredEvents"] + counted["returnedEvents"] + counted["handedBackEvents"]
+            if fates != counted["polledEvents"]:
+                yield f"{life.process.name}/{mapping} polled {counted['polledEvents']} events and counts {fates} fates"
+
+
+def _happened(life: Life, mapping: str, history: History) -> dict[str, int]:
+    def own(handed: Handed) -> bool:
+        return handed.exchange.caller.process is life.process and handed.exchange.caller.mapping == mapping
+
+    attempts = [
+        attempt
+        for attempt in history.attempts
+        if attempt.exchange.caller.process is life.process and attempt.exchange.caller.mapping == mapping
+    ]
+    return {
+        "polledEvents": sum(own(handed) and handed.exchange.saw == "answered" for handed in history.handed),
+        "invocations": len(attempts),
+        "invokedEvents": sum(len(attempt.batch) for attempt in attempts),
+        "deliveredEvents": sum(len(attempt.done) for attempt in attempts),
+    }
