@@ -22,7 +22,7 @@ from outboard.core.batcher import BatchLimits
 from outboard.core.delivery import OnFailure, Policy
 from outboard.core.ports import Feed, Source
 from outboard.events import sqs as sqs_events
-from outboard.invoke.function import LambdaFunction
+from outboard.invoke.function import function_of
 from outboard.observe.http import serve
 from outboard.observe.mapping import MappingFacts, MappingObserver, MappingState
 from outboard.observe.metrics import Metrics
@@ -169,7 +169,7 @@ class Outboard:
     def _run_of(self, mapping: EventSourceMapping, observer: MappingObserver, budget: ByteBudget) -> MappingRun:
         share = budget.share(mapping.uuid)
         work = Work(
-            function=self._function(mapping),
+            function=function_of(self.connections, mapping),
             limits=BatchLimits(mapping.batch_size, mapping.window),
             policy=Policy(OnFailure.RETURN, partial_responses=mapping.report_batch_item_failures),
             gate=Gate(mapping.concurrency_limit or DEFAULT_CONCURRENCY, observer.concurrency),
@@ -195,14 +195,6 @@ class Outboard:
             return SqsSource(queue, settings, self.surroundings.sqs_feed)
 
         return MappingRun(mapping.name, build, work, lambda: self.process.lag > _SATURATED)
-
-    def _function(self, mapping: EventSourceMapping) -> LambdaFunction:
-        target = mapping.function
-        region = target.region
-        if region is None:
-            region = mapping.function_region(self.connections.region) or mapping.source.region
-        service = self.connections.lambda_(region, mapping.function_endpoint_url, mapping.function_role_arn)
-        return LambdaFunction(service, target.invoke_name, target.qualifier, mapping.invoke_timeout_seconds)
 
 
 def _facts(mapping: EventSourceMapping) -> MappingFacts:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from outboard.aws.calls import CallFailed
 from outboard.aws.services import Services
 from outboard.config.models import Configuration, EventSourceMapping
-from outboard.invoke.function import LambdaFunction
+from outboard.invoke.function import function_of
 from outboard.sources.sqs.queue import SqsQueue, url_of
 
 
@@ -45,11 +45,3 @@ async def _ask(services: Services, mapping: EventSourceMapping) -> list[str]:
     if wrong is not None:
         lines.append(f"mapping {mapping.name}: FunctionName: {wrong}")
     return lines
-
-
-def function_of(services: Services, mapping: EventSourceMapping) -> LambdaFunction:
-    """The function of a mapping, in its ARN's region, else `Aws.Region`, else the SDK's, else the source's."""
-    target = mapping.function
-    region = target.region or services.region or mapping.source.region
-    service = services.lambda_(region, mapping.function_endpoint_url, mapping.function_role_arn)
-    return LambdaFunction(service, target.invoke_name, target.qualifier, mapping.invoke_timeout_seconds)

@@ -22,9 +22,13 @@ class SimulatedSqs:
     """A `JsonService` for one caller. A request that SQS would refuse as malformed is noted as illegal, too."""
 
     def __init__(
-        self, queues: Mapping[str, Queue], caller: Caller, network: Network, partial_faults: float = 0.0
+        self,
+        queues: Mapping[str, Queue],
+        caller: Caller,
+        network: Network,
+        entry_faults: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """`queues` by the last part of their URL. `partial_faults`: the share of batch entries that fail alone."""
+        """`queues` by the last part of their URL. `entry_faults`: the share of batch entries that fail alone."""
         self._queues = queues
         self._caller = caller
         self._network = network

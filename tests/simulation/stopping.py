@@ -79,5 +79,5 @@ def _happened(life: Life, mapping: str, history: History) -> dict[str, int]:
         "polledEvents": sum(own(handed) and handed.exchange.saw == "answered" for handed in history.handed),
         "invocations": len(attempts),
         "invokedEvents": sum(len(attempt.batch) for attempt in attempts),
-        "deliveredEvents": sum(len(attempt.done) for attempt in attempts),
+        "deliveredEvents": sum(message in attempt.done for attempt in attempts for message in attempt.batch),
     }

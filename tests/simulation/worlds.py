@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -138,12 +139,22 @@ def simulate(plan: Plan, *, verbose: bool = False, sqs_feed: Callable[[Desk], Fe
     return Verdict(plan.seed, broken, history, seconds)
 
 
+def _root(error: BaseException) -> str:
+    """The first cause, and where it was raised."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    return f"{error!r} at " + ", ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in frames)
+
+
 @contextlib.contextmanager
 def _logs_into(history: History, loop: VirtualTimeLoop) -> Iterator[None]:
     """What the service logs belongs to the run: errors always, the rest in a verbose one."""
 
     def keep(_logger: object, method: str, event: dict[str, object]) -> dict[str, object]:
-        event.pop("exc_info", None) if not history.verbose else None
+        error = event.pop("exc_info", None)
+        if isinstance(error, BaseException):
+            event["error"] = _root(error)
         if method in {"error", "critical"}:
             history.errors.append(str(event))
         history.say(loop.time(), f"[{method}]", event)

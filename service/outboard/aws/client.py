@@ -30,7 +30,7 @@ Told = Callable[[str, str, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How one JSON service is spoken: its signing name, the prefix of X-Amz-Target, its version of AWS's JSON protocol."""
+    """How one JSON service is spoken: its signing name, the prefix of X-Amz-Target, its version of the protocol."""
 
     service: str
     prefix: str
@@ -52,8 +52,9 @@ class Clock:
 
 
 class SignedCalls:
-    """Signs and sends to one endpoint. The only calls ever sent again are those that AWS refused unread: for a clock that
-    is off, or for credentials that have expired.
+    """Signs and sends to one endpoint.
+
+    The only calls ever sent again are those that AWS refused unread: a clock was off, or credentials had expired.
     """
 
     def __init__(self, endpoint: str, region: str, identity: Identity, transport: Transport, clock: Clock) -> None:

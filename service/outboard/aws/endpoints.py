@@ -60,9 +60,7 @@ class Endpoints:
                 .url
             )
         except BotoCoreError as error:
-            message = (
-                f"AWS has no endpoint of {service} in the region {region!r}: {error}; correct the region or the ARN"
-            )
+            message = f"AWS has no endpoint of {service} in region {region!r}: {error}; correct the region or the ARN"
             raise Unreachable("BadEndpoint", message) from error
         return url
 

@@ -7,11 +7,14 @@ from outboard.aws.calls import Unreachable
 from outboard.aws.sdk import Sdk
 from outboard.aws.signing import Credentials
 
-_NO_CREDENTIALS = "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile, or give the process a role"
+_NO_CREDENTIALS = (
+    "no AWS credentials were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile, "
+    "or give the process a role"
+)
 
 
 class Identity:
-    """The process's own identity, or a role that it assumes. Credentials are refreshed by the SDK before they expire."""
+    """The process's own identity, or a role that it assumes; the SDK refreshes credentials before they expire."""
 
     def __init__(self, sdk: Sdk, role_arn: str | None, region: str) -> None:
         self._sdk = sdk
@@ -38,7 +41,7 @@ class Identity:
         return self._given
 
     def forget(self, expired: Credentials) -> None:
-        """Look again from the start: AWS says that `expired` is. Of many calls that hear so at once, the first one acts."""
+        """Look again from the start: AWS says that `expired` is. Of many calls that hear so, the first one acts."""
         if self._given == expired:
             self._given = self._provider = None
             self._sdk.fresh()

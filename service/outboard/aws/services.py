@@ -1,4 +1,4 @@
-"""Knows how to make a client for a mapping: which endpoint, region and identity; connections and credentials are shared."""
+"""Knows how to make a client for a mapping: endpoint, region and identity; connections and credentials are shared."""
 
 import os
 from collections.abc import Mapping

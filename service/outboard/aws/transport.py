@@ -69,7 +69,7 @@ class Transport:
         except aiohttp.ConnectionTimeoutError as error:
             raise Unreachable("ConnectTimeout", f"{self._origin} accepted no connection in {_CONNECT:g} s") from error
         except TimeoutError as error:
-            raise TimedOut("Timeout", f"{self._origin} did not answer within {timeout:.3g} s") from error
+            raise TimedOut("Timeout", f"{self._origin} did not answer within {timeout:.4g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             kind = type(error).__name__
             raise Unreachable(kind, f"{self._origin}: {str(error) or _WORDS.get(kind, kind)}") from error

@@ -66,10 +66,14 @@ class Divert:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Delivered records may be checkpointed or deleted now; returned ones go back to their source."""
+    """Delivered records may be checkpointed or deleted now; returned ones go back to their source.
+
+    `too_large`: what goes back is a record that no invoke can carry.
+    """
 
     delivered: Sequence[Record] = ()
     returned: Sequence[Record] = ()
+    too_large: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +241,7 @@ class Delivery:
         """A single record that no invoke can carry: a source that brings records again keeps it, others divert it."""
         if self._policy.on_failure is OnFailure.RETURN:
             head = self._segments.popleft()
-            self._fates.append(Settle(returned=head.records))
+            self._fates.append(Settle(returned=head.records, too_large=True))
             self._return_followers(head.records)
         else:
             self._divert_head(1, DropReason.PAYLOAD_TOO_LARGE)

@@ -115,11 +115,12 @@ class Queues:
         return await self._empty(dead_letter_queue(workload.name))
 
     async def left(self, workload: Workload) -> list[str]:
-        """Waits a visibility timeout first if there are any, so that those in flight show themselves."""
-        if not await self.backlog(workload):
-            return []
-        await asyncio.sleep(VISIBILITY_TIMEOUT)
-        return await self._empty(workload.name)
+        """Waits a visibility timeout if some are in flight, so that those show themselves too."""
+        found = await self._empty(workload.name)
+        if await self.backlog(workload):
+            await asyncio.sleep(VISIBILITY_TIMEOUT)
+            found += await self._empty(workload.name)
+        return found
 
     async def _empty(self, queue: str) -> list[str]:
         found = []

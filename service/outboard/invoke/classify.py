@@ -1,5 +1,6 @@
 """Knows what each answer of the Invoke API means for a batch; a table and the emulator's rules, no I/O."""
 
+import re
 from typing import Any
 
 import orjson
@@ -11,10 +12,28 @@ from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled,
 #: A message longer than this is cut: it ends in logs and on a page.
 _SHOWN = 2048
 
-#: The emulator answers a function's time-out with this text instead of an error.
-_EMULATED_TIMEOUT = b"Task timed out after"
+#: The emulator answers a function's time-out with this text instead of an error; time and request id may lead it.
+_EMULATED_TIMEOUT = re.compile(rb"\"?(?:[^\s\"{\[]+\s+){0,2}Task timed out after ")
 
+#: Not a matter of permission: AWS does not accept the signature.
+_BAD_CREDENTIALS = "check the credentials Outboard runs under, or FunctionRoleArn, and this machine's clock"
+_REMEDIES_BY_CODE = dict.fromkeys(
+    (
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignatureException",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "MissingAuthenticationTokenException",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ),
+    _BAD_CREDENTIALS,
+)
 _REMEDIES = {
+    **dict.fromkeys(
+        (301, 302, 303, 307, 308), "redirects are not followed; set FunctionEndpointUrl to the final address"
+    ),
     403: "grant lambda:InvokeFunction to the identity Outboard runs under, or to FunctionRoleArn",
     404: "create the function, or correct FunctionName, its qualifier and its region",
 }
@@ -32,8 +51,9 @@ def classify(reply: InvokeReply) -> Outcome:
             return Throttled(error.reason or error.code, _cut(error.message), error.retry_after, error.request_id)
         case _:
             pass
-    remedy = _REMEDIES.get(error.status)
-    text = f"{_cut(error.message)}; {remedy}" if remedy else _cut(error.message)
+    said = _cut(error.message) or f"the Invoke API answered with HTTP status {error.status}"
+    remedy = _REMEDIES_BY_CODE.get(error.code) or _REMEDIES.get(error.status)
+    text = f"{said}; {remedy}" if remedy else said
     return Unavailable(error.code, text, error.retry_after, error.request_id)
 
 
@@ -58,7 +78,7 @@ def _answered(reply: InvokeReply) -> Outcome:
 def _emulated_failure(body: bytes) -> bool:
     """The runtime emulator names no version and marks no error; what it answers then has these shapes."""
     stripped = body.strip()
-    if not stripped or stripped.strip(b'"').startswith(_EMULATED_TIMEOUT):
+    if not stripped or _EMULATED_TIMEOUT.match(stripped):
         return True
     if b'"errorType"' not in stripped or b'"errorMessage"' not in stripped:
         return False

@@ -1,10 +1,30 @@
 """Knows how a mapping's function is called; what the answer means is `classify`'s."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from outboard.aws.calls import CallFailed, LambdaService
-from outboard.core.outcome import Outcome
+from outboard.config.mapping import EventSourceMapping
+from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled, TooLarge, Unavailable
 from outboard.invoke.classify import classify, classify_failure
+
+
+class Lambdas(Protocol):
+    """Where Lambda is reached."""
+
+    @property
+    def region(self) -> str | None:
+        """The region that the SDK's chain names, if any."""
+
+    def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService: ...
+
+
+def function_of(lambdas: Lambdas, mapping: EventSourceMapping) -> "LambdaFunction":
+    """A mapping's function, in its ARN's region, else `Aws.Region`, else the SDK's, else the source's."""
+    target = mapping.function
+    region = target.region or lambdas.region or mapping.source.region
+    service = lambdas.lambda_(region, mapping.function_endpoint_url, mapping.function_role_arn)
+    return LambdaFunction(service, target.invoke_name, target.qualifier, mapping.invoke_timeout_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +46,10 @@ class LambdaFunction:
         return classify(reply)
 
     async def dry_run(self) -> str | None:
-        """Whether the function may be invoked, without running it: None, or a sentence about what is wrong."""
+        """Whether the function may be invoked, without running it: None, or a sentence about what is wrong.
+
+        An endpoint that does not know dry runs may run the function, with `{}`.
+        """
         try:
             reply = await self.service.invoke(
                 self.name, b"{}", qualifier=self.qualifier, invocation_type="DryRun", timeout=30.0
@@ -35,5 +58,12 @@ class LambdaFunction:
             return failure.message
         if reply.status == 204:
             return None
-        outcome = classify(reply)
-        return f"a dry run was answered with HTTP status {reply.status}: {getattr(outcome, 'error_message', outcome)}"
+        match classify(reply):
+            case Succeeded() | FunctionFailed():
+                return "the endpoint does not know dry runs: it answered as if the function had run"
+            case Throttled(reason=reason):
+                return f"the dry run was throttled ({reason}); try again"
+            case TooLarge():
+                return "the endpoint called the dry run's two bytes too large; check FunctionEndpointUrl"
+            case Unavailable(error_type=kind, error_message=message):
+                return f"the dry run was refused with {kind}: {message}"

@@ -214,6 +214,10 @@ class MappingObserver:
         """The function failed these; the source brings them again."""
         self._settling.returned.inc(events)
 
+    def too_large(self, events: int, positions: str) -> None:
+        """No invoke can carry these; the source keeps them. Always logged, with their exact positions."""
+        self._log.error("event too large for an invoke", events=events, positions=positions)
+
     def handed_back(self, events: int) -> None:
         """These were read and not sent."""
         self._settling.handed_back.inc(events)

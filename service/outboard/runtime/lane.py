@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from outboard.core import backoff
 from outboard.core.batcher import Batcher, BatchLimits
 from outboard.core.delivery import Delivery, Divert, Invoke, Policy, Settle, Settled, Wait
 from outboard.core.outcome import Outcome
@@ -46,6 +47,7 @@ class BatchLane:
         self._batcher = Batcher(work.limits)
         self._stop = Stop()
         self._ended = asyncio.Event()
+        self._failed_batches = 0  # in a row, of which the function delivered nothing
         self._now = asyncio.get_running_loop().time
 
     def stop(self) -> None:
@@ -59,6 +61,8 @@ class BatchLane:
         try:
             while batch := await self._collect():
                 await self._deliver(batch)
+                if self._failed_batches > 1:
+                    await self._stop.sleep(backoff.delay(self._failed_batches - 1, self._work.jitter()))
             await self._release(self._batcher.remove(lambda _: True))
         finally:
             self._work.observer.holding(self.name, None)
@@ -154,6 +158,9 @@ class BatchLane:
         keys = {record.key for record in returned if record.key}
         if keys:
             returned += self._batcher.remove(lambda record: record.key in keys)
+        self._failed_batches = 0 if step.delivered else self._failed_batches + 1
+        if step.too_large:
+            self._work.observer.too_large(len(step.returned), positions(step.returned))
         await self._feed.settle(step.delivered, returned)
         if step.delivered:
             oldest = min((r.timestamp for r in step.delivered if r.timestamp > 0), default=0.0)

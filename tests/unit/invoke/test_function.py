@@ -50,14 +50,18 @@ async def test_a_dry_run_that_is_allowed_has_nothing_to_say():
     [
         (
             InvokeReply(404, {"x-amzn-errortype": "ResourceNotFoundException"}, b'{"Message":"no such function"}'),
-            "the dry run was refused with ResourceNotFoundException: no such function; "
-            "create the function, or correct FunctionName, its qualifier and its region",
+            (
+                "the dry run was refused with ResourceNotFoundException: no such function; create the function, or correct "
+                "FunctionName, its qualifier and its region"
+            ),
         ),
-        (InvokeReply(429, {}, b'{"Reason":"CallerRateLimitExceeded"}'),
-         "the dry run was throttled (CallerRateLimitExceeded); try again"),
+        (
+            InvokeReply(429, {}, b'{"Reason":"CallerRateLimitExceeded"}'),
+            "the dry run was throttled (CallerRateLimitExceeded); try again",
+        ),
         (InvokeReply(200, {}, b"null"), "the endpoint does not know dry runs: it answered as if the function had run"),
         (Unreachable("ConnectionRefused", "http://h:1 refused"), "http://h:1 refused"),
     ],
-)  # fmt: skip
+)
 async def test_a_dry_run_says_in_a_sentence_what_is_wrong(answer, sentence):
     assert await LambdaFunction(NotingLambda(answer), "orders", None, 905.0).dry_run() == sentence

@@ -50,6 +50,8 @@ class Pace(Protocol):
 
     def surplus(self, *, idle: bool, backlog: bool) -> bool: ...
 
+    def settled(self, *, failed: bool) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:
@@ -118,7 +120,12 @@ class SqsFeed:
             stop.cancel()
             if not taking.done():
                 taking.cancel()
-        return None if taking.cancelled() else taking.result()
+        if taking.cancelled():
+            return None
+        if self._stopped.is_set():
+            self._desk.allowance.give_back(taking.result())
+            return None
+        return taking.result()
 
     async def _receive(self, asked: int, wait: int) -> Sequence[Mapping[str, Any]]:
         """One receive, never cut off: messages of an answer nobody reads stay invisible. Nothing where it failed."""
@@ -168,6 +175,7 @@ class SqsFeed:
 
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         receipts = self._desk.receipts
+        self._desk.pace.settled(failed=not delivered)
         if delivered:
             await receipts.delete([str(record.token) for record in delivered])
         if returned:

@@ -37,6 +37,7 @@ class SqsSource:
         self._open: dict[Lane, str] = {}
         self._polling = 0
         self._opened = 0
+        self._failing = False
         self._now = asyncio.get_running_loop().time
         self._scaling = Scaling(self._now())
 
@@ -97,10 +98,14 @@ class SqsSource:
 
     def polled(self, messages: int, asked: int, *, leaving: bool) -> None:
         self._polling -= 1
-        if messages and not self._stopping.is_set():
+        if messages and not self._failing and not self._stopping.is_set():
             pollers = Pollers(len(self._open), self._polling, self._lanes.limit, self._lanes.saturated)
             if self._scaling.grow(pollers, self._now(), full=messages >= asked, leaving=leaving):
                 self._add_poller()
+
+    def settled(self, *, failed: bool) -> None:
+        """A function that fails whole batches gets no more pollers until it succeeds again."""
+        self._failing = failed
 
     def surplus(self, *, idle: bool, backlog: bool) -> bool:
         pollers = Pollers(len(self._open), self._polling, self._lanes.limit)

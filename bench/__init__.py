@@ -1,0 +1,1 @@
+"""Measures the service beside the script that a user would otherwise write."""
