@@ -154,10 +154,9 @@ class Deployment:
             self._loop.kill(self.process)
 
     async def ended(self) -> None:
-        """Wait until the process has ended by itself; raises what it died of."""
-        assert self._task is not None
-        if self.running:
-            await asyncio.wait({self._task})
+        """Wait until the process has ended by itself, or should long have."""
+        if self._task is not None and self.running:
+            await asyncio.wait({self._task}, timeout=self._plan.drain + 60.0)
 
     def _died(self, life: Life) -> None:
         life.killed = self._loop.time()

@@ -160,6 +160,15 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
                 self._bury(task)
         process.died()
 
+    def abandon(self) -> list[str]:
+        """Give up every task there is, outside the loop; returns the names of those that belonged to no dead process."""
+        left = [task for task in asyncio.all_tasks(self) if isinstance(task, SimulatedTask)]
+        for task in left:
+            self._bury(task)
+        for handle in (*self._ready, *self._scheduled):
+            handle.cancel()
+        return sorted(task.get_name() for task in left)
+
     def close(self) -> None:
         if self.is_closed():
             return

@@ -133,6 +133,7 @@ def simulate(plan: Plan, *, verbose: bool = False, sqs_feed: Callable[[Desk], Fe
         except Stuck as stuck:
             broken.append(f"stuck: {stuck}")
         seconds = loop.time() - START
+        broken += [f"task {name!r} was left running" for name in loop.abandon()]
     broken += [world.stalled] if world.stalled else []
     broken += loop.complaints
     broken += violations(plan, history, world.places)

@@ -14,7 +14,7 @@ class ByteBudget:
         self._waiting: dict[Ticket, asyncio.Future[None]] = {}
 
     def share(self, mapping: str) -> "Share":
-        self._budget.join(mapping)
+        self.wake(self._budget.join(mapping))
         return Share(self, self._budget, mapping)
 
     async def take(self, mapping: str, size: int) -> int:

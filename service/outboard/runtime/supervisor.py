@@ -19,7 +19,7 @@ class Supervisor:
         self._stop.request()
 
     async def run(self) -> dict[str, int]:
-        """Returns the mappings that had not drained in time and were ended, with how many invokes each had under way."""
+        """Returns the mappings that had not drained in time and were ended, with the invokes each had under way."""
         unfinished: dict[str, int] = {}
         async with asyncio.TaskGroup() as group:
             tasks = {group.create_task(mapping.run(), name=mapping.name): mapping for mapping in self._mappings}
