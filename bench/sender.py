@@ -30,9 +30,7 @@ async def _fill(session: aiohttp.ClientSession, endpoint: str, queue: str, count
 
     async def send() -> None:
         for start in left:
-            entries = [
-                {"Id": str(n), "MessageBody": _body({"n": n})} for n in range(start, min(start + _BATCH, count))
-            ]
+            entries = [{"Id": str(n), "MessageBody": _body({"n": n})} for n in range(start, min(start + _BATCH, count))]
             await _post(session, endpoint, "SendMessageBatch", {"QueueUrl": queue, "Entries": entries})
 
     async with asyncio.TaskGroup() as group:

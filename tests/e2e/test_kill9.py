@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import random
-from collections.abc import Callable
 
 import pytest
 
@@ -27,7 +26,7 @@ from tests.servers.scripted_invoke import (
 
 pytestmark = pytest.mark.server
 
-_MESSAGES = 1_500
+_MESSAGES = 1_000
 _KILLS = 4
 _RUNS = int(os.environ.get("OUTBOARD_CHAOS_RUNS", "5"))
 
@@ -38,7 +37,7 @@ def _failing(chance: random.Random) -> Script:
     def partial(invoke: Invoke) -> Answer:
         return reports(invoke, chance.sample(invoke.message_ids, k=chance.randint(1, len(invoke.records))))
 
-    ways: list[Callable[[Invoke], Answer]] = [
+    ways: list[Script] = [
         partial,
         lambda _: raises(),
         lambda _: throttles(0.1),
@@ -64,6 +63,13 @@ async def _produce(queue: Queue, chance: random.Random) -> None:
         await asyncio.sleep(chance.uniform(0, 0.2))
 
 
+async def _under_load(functions: ScriptedInvoke, chance: random.Random) -> None:
+    """Any instant from the first invoke of this life of the service on."""
+    seen = len(functions.invokes)
+    await functions.until(lambda: len(functions.invokes) > seen, seconds=60)
+    await asyncio.sleep(chance.uniform(0, 0.5))
+
+
 @pytest.mark.parametrize("seed", range(_RUNS))
 async def test_nothing_is_lost_when_it_is_killed_again_and_again(
     outboard: Launcher, queues: Queues, functions: ScriptedInvoke, seed: int
@@ -71,13 +77,13 @@ async def test_nothing_is_lost_when_it_is_killed_again_and_again(
     chance = random.Random(seed)
     queue = await queues.create(visibility=3)
     functions.script("orders", _failing(chance))
-    entry = mapping(queue, functions.url, InvokeTimeoutSeconds=2, MaximumConcurrency=chance.choice([1, 5, 20]))
+    entry = mapping(queue, functions.url, InvokeTimeoutSeconds=2, MaximumConcurrency=chance.choice([2, 5, 20]))
 
     async with asyncio.TaskGroup() as group:
         group.create_task(_produce(queue, chance), name="producer")
         running = await outboard.run([entry])
         for _ in range(_KILLS):
-            await asyncio.sleep(chance.uniform(0.05, 1.5))
+            await _under_load(functions, chance)
             running.kill()
             running = await outboard.again(running)
     await queue.until_empty(seconds=90)
@@ -92,16 +98,16 @@ async def test_fifo_order_holds_through_kills(outboard: Launcher, queues: Queues
     functions.script("orders", lambda _: raises() if chance.random() < 0.1 else succeeds(delay=0.05))
     groups = "abcd"
     for group in groups:
-        await queue.send(numbered(range(100), group=group), group=group)
+        await queue.send(numbered(range(60), group=group), group=group)
 
     running = await outboard.run([mapping(queue, functions.url)])
     for _ in range(3):
-        await asyncio.sleep(chance.uniform(0.2, 0.8))
+        await _under_load(functions, chance)
         running.kill()
         running = await outboard.again(running)
     await queue.until_empty(seconds=90)
 
-    assert {group: _first_times(functions, group) for group in groups} == {group: list(range(100)) for group in groups}
+    assert {group: _first_times(functions, group) for group in groups} == {group: list(range(60)) for group in groups}
 
 
 def _first_times(functions: ScriptedInvoke, group: str) -> list[int]:

@@ -109,15 +109,15 @@ def late_batches(history: History, plans: Mapping[str, MappingPlan]) -> Iterator
 
 
 def troubled(history: History, caller: Caller, since: float, until: float) -> bool:
-    """Whether any call of this mapping went wrong in that time, or its function had no room."""
+    """Whether a call of this mapping went wrong in that time, or its function had been out of reach or room before."""
     for exchange in history.exchanges:
-        if str(exchange.caller) == str(caller) and exchange.started < until and (exchange.ended or until) >= since:
-            if exchange.fault or exchange.saw not in {"answered", ""}:
+        if str(exchange.caller) == str(caller) and exchange.started < until:
+            wrong = exchange.fault or exchange.saw not in {"answered", ""}
+            memory = 120.0 if exchange.operation == "Invoke" else 0.0
+            if wrong and (exchange.ended or until) >= since - memory:
                 return True
-    return any(
-        str(attempt.exchange.caller) == str(caller) and not attempt.ran and since - 60 < attempt.started < until
-        for attempt in history.attempts
-    )
+    refused = (attempt for attempt in history.attempts if not attempt.ran and since - 120.0 < attempt.started < until)
+    return any(str(attempt.exchange.caller) == str(caller) for attempt in refused)
 
 
 def beyond_budget(plan: Plan, history: History) -> Iterator[str]:

@@ -135,6 +135,7 @@ class Deployment:
 
     def start(self) -> Process:
         self._generation += 1
+        self.outboard = None
         process = self.process = Process(f"p{self._number}.{self._generation}")
         life = self.life = Life(process, self._loop.time(), drain_seconds=self._plan.drain)
         self._history.lives.append(life)
@@ -144,7 +145,10 @@ class Deployment:
         return process
 
     def stop(self) -> None:
-        if self.outboard is not None and self.running and self.life is not None and self.life.stop_asked is None:
+        """SIGTERM; a process that has only just begun has no handler for it yet and dies of it."""
+        if self.outboard is None:
+            self.kill()
+        elif self.running and self.life is not None and self.life.stop_asked is None:
             self.life.stop_asked = self._loop.time()
             self._history.say(self._loop.time(), self.life.process.name, "is asked to stop")
             self.outboard.stop("SIGTERM")

@@ -43,6 +43,7 @@ class World:
             for number in range(plan.processes)
         ]
         self.stalled = ""
+        self._closing = False
 
     async def run(self) -> None:
         for deployment in self.deployments:
@@ -52,6 +53,7 @@ class World:
         self.history.say(self.loop.time(), "--- the trouble ends")
         self._end_of_trouble()
         await self._drain()
+        self._closing = True
         for deployment in self.deployments:
             deployment.stop()
         for deployment in self.deployments:
@@ -91,7 +93,7 @@ class World:
             self.loop.call_later(0.5, self._restart_when_dead, deployment, interruption)
 
     def _start_again(self, deployment: Deployment) -> None:
-        if not deployment.running:
+        if not deployment.running and not self._closing:
             deployment.start()
 
     def _end_of_trouble(self) -> None:

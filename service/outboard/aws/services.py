@@ -52,6 +52,6 @@ class Services:
         key = (url, region, role_arn)
         if key not in self._calls:
             identity = self._identities.setdefault((role_arn, region), Identity(self._sdk, role_arn, region))
-            bundle = self._environ.get("REQUESTS_CA_BUNDLE") or self._sdk.setting("ca_bundle")
+            bundle = self._sdk.setting("ca_bundle") or self._environ.get("REQUESTS_CA_BUNDLE")
             self._calls[key] = SignedCalls(url, region, identity, Transport(url, bundle), self._clock)
         return self._calls[key]

@@ -79,7 +79,11 @@ class Transport:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        context = ssl.create_default_context(cafile=self._ca_bundle) if self._ca_bundle else True
+        try:
+            context = ssl.create_default_context(cafile=self._ca_bundle) if self._ca_bundle else True
+        except OSError as error:  # SSLError is one too
+            message = f"the CA bundle {self._ca_bundle} cannot be used ({error}); correct AWS_CA_BUNDLE"
+            raise Unreachable("BadCaBundle", message) from error
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=30, ssl=context, socket_factory=_probed_socket

@@ -1,0 +1,99 @@
+"""What is measured, as values, and the bars it is held against."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+DELAYS = (0, 10, 100)
+
+#: At least so many times the script's messages per CPU-second.
+LEAST_RATIO = 2.5
+
+#: Records a second, at least, by the function's milliseconds.
+LEAST_RATE = {10: 4000.0, 100: 3000.0}
+
+#: Added latency in milliseconds, at most.
+MOST_P50, MOST_P99 = 10.0, 50.0
+
+#: 200 idle mappings: per cent of a core and megabytes, at most.
+MOST_IDLE_CPU, MOST_IDLE_MB = 1.5, 150.0
+
+#: Seconds from the start of the process to its first invoke, at most.
+MOST_START = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """One preloaded queue worked off.
+
+    Attributes:
+        rate: records a second, from the first invoke to 99.9 % of the queue.
+        late_rate: the same over the second half of the records, when the number of pollers has settled.
+        cpu: CPU-seconds, user and system, of the measured process for 10,000 records.
+        peak_mb: the largest resident memory seen.
+        batch: records an invoke, on average.
+    """
+
+    rate: float
+    late_rate: float
+    cpu: float
+    peak_mb: float
+    batch: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drains:
+    """All drains with one delay, in the order they ran: the service's and the script's in turn."""
+
+    delay: int
+    service: Sequence[Drain]
+    script: Sequence[Drain]
+
+    @property
+    def ratio(self) -> float:
+        """How many times the script's messages the service works off in a CPU-second."""
+        return mean([each.cpu for each in self.script]) / mean([each.cpu for each in self.service])
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """From just before a message is sent to its arrival at the function, in milliseconds."""
+
+    messages: int
+    p50: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """What mappings without messages cost: per cent of one core, resident megabytes."""
+
+    mappings: int
+    seconds: float
+    cpu_percent: float
+    rss_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """Everything one run measured; what did not run is None."""
+
+    machine: str
+    records: int
+    rate: float
+    drains: list[Drains] = field(default_factory=list)
+    service_latency: Latency | None = None
+    script_latency: Latency | None = None
+    idle: Idle | None = None
+    service_starts: Sequence[float] = ()
+    script_starts: Sequence[float] = ()
+
+
+def mean(values: Sequence[float]) -> float:
+    return statistics.fmean(values)
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    """The smallest value that `part` (0 to 1) of all values do not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
