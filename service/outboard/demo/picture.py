@@ -1,6 +1,7 @@
 """Knows how to keep a run of the demo as an SVG picture."""
 
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from outboard.demo.display import Screen, rows, table
 from outboard.demo.watch import Snapshot
 
 WIDTH = 104
+#: Rich names fonts to be fetched from elsewhere; a picture in a README must do with what is there.
+_FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
 class Picture:
@@ -44,4 +47,4 @@ class Picture:
             console.print(table(rows(history), caption))
         for text in self._after:
             console.print(text)
-        path.write_text(console.export_svg(title="outboard demo"))
+        path.write_text(_FONTS.sub("", console.export_svg(title="outboard demo")))

@@ -22,7 +22,7 @@ from werkzeug.serving import make_server
 from werkzeug.test import run_wsgi_app
 
 #: Seconds after which a long poll looks again though nothing was sent: visibility may have run out meanwhile.
-LOOK_AGAIN = 0.2
+LOOK_AGAIN = 0.5
 #: Long polls are answered after this many seconds at most: a service that stops lets its last one answer.
 LONGEST_POLL = 2
 
@@ -48,7 +48,8 @@ class OneAtATime:
                 content, status, headers = self._receive(environ, call)
             else:
                 content, status, headers = self._answer(environ, body)
-                self._changes[call.get("QueueUrl", "")].notify_all()
+            # One at a time here too: a receive that was woken and got something wakes the next.
+            self._changes[call.get("QueueUrl", "")].notify()
         start_response(status, headers)
         return [content]
 

@@ -112,8 +112,8 @@ class BatchLane:
 
     async def _invoke(self, delivery: Delivery, step: Invoke) -> bool:
         """One invoke and its answer applied. False: the lane was stopped before its turn came."""
-        work, records = self._work, step.records
-        if not work.gate.try_enter() and not await self._stop.first(work.gate.enter()):
+        work, gate, records = self._work, self._work.gate, step.records
+        if not gate.try_enter() and not await self._stop.first(gate.enter(), gate.leave):
             return False
         try:
             payload = work.limits.envelope.payload(records)
@@ -123,9 +123,9 @@ class BatchLane:
             started = self._now()
             outcome = await work.function.invoke(payload, work.trace(records))
             ended = self._now()
-            work.gate.learn(outcome, started, ended)
+            gate.learn(outcome, started, ended)
         finally:
-            work.gate.leave()
+            gate.leave()
         splits = delivery.splits
         verdict = delivery.answered(outcome, ended)
         if delivery.splits > splits:

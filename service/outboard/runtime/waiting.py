@@ -1,7 +1,7 @@
 """Knows how to wait for something unless a stop comes first."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 
@@ -29,13 +29,22 @@ class Stop:
         except TimeoutError:
             pass
 
-    async def first(self, waiting: Coroutine[Any, Any, None]) -> bool:
-        """Wait for `waiting` or the stop. False: the stop came first, and `waiting` was cancelled and has ended."""
-        async with asyncio.TaskGroup() as group:
-            task = group.create_task(waiting, name="waiting")
-            stop = group.create_task(self._event.wait(), name="stop")
-            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
-            stop.cancel()
-            if not task.done():
-                task.cancel()
+    async def first(self, waiting: Coroutine[Any, Any, None], undo: Callable[[], None]) -> bool:
+        """Wait for `waiting` or the stop. False: the stop came first, and `waiting` was cancelled and has ended.
+
+        `undo` takes back what `waiting` has done where the caller is cancelled before it learns of that.
+        """
+        task: asyncio.Task[None] | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                task = group.create_task(waiting, name="waiting")
+                stop = group.create_task(self._event.wait(), name="stop")
+                await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+                stop.cancel()
+                if not task.done():
+                    task.cancel()
+        except asyncio.CancelledError:
+            if task is not None and not task.cancelled():
+                undo()
+            raise
         return not task.cancelled()

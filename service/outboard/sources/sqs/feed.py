@@ -157,7 +157,7 @@ class SqsFeed:
         if not desk.facts.fifo:
             return records
         admitted, refused = desk.groups.admit(self, records)
-        desk.receipts.forget([str(record.token) for record in refused])
+        desk.receipts.leave([str(record.token) for record in refused])
         return admitted
 
     def _charge(self, granted: int, records: Sequence[Record]) -> None:
@@ -176,6 +176,8 @@ class SqsFeed:
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         receipts = self._desk.receipts
         self._desk.pace.settled(failed=not delivered)
+        self._leave_groups(delivered)
+        self._leave_groups(returned)
         if delivered:
             await receipts.delete([str(record.token) for record in delivered])
         if returned:
@@ -188,14 +190,20 @@ class SqsFeed:
         await self.settle((), records)
 
     async def release(self, records: Sequence[Record]) -> None:
+        self._leave_groups(records)
         await self._desk.receipts.hand_back([str(record.token) for record in records])
         self._let_go(records)
 
     def _let_go(self, records: Sequence[Record]) -> None:
         self._desk.allowance.give_back(sum([self._charges.pop(record.token, 0) for record in records]))
+        self._show()
+
+    def _leave_groups(self, records: Sequence[Record]) -> None:
+        """No attempt at these is alive any more. Said before the queue is told: once it knows, it gives their groups'
+        next messages to any poller, even where its own answer to us is lost.
+        """
         if self._desk.facts.fifo:
             self._desk.groups.leave(self, records)
-        self._show()
 
     def _show(self) -> None:
         self._desk.observer.buffered(self._desk.receipts.held, self._desk.allowance.used)

@@ -141,9 +141,10 @@ class Receipts:
         await self._make_visible([(handle, 0) for handle in handles])
         self._observer.handed_back(len(handles))
 
-    def forget(self, handles: Sequence[str]) -> None:
-        """Leave these to the queue, as they are."""
+    def leave(self, handles: Sequence[str]) -> None:
+        """Leave these to the queue as they are: it brings them again when their time is over."""
         self._holds.dropped(handles)
+        self._observer.returned(len(handles))
 
     async def _make_visible(self, asked: Sequence[tuple[str, int]]) -> None:
         pending = list(asked)
