@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+from tests.servers.processes import ServerFailed
+from tests.servers.tools import REPOSITORY, ToolMissing
 
 from bench import measures
 from bench.report import page
-from bench.results import DELAYS, Drain, Drains, Results
-from bench.stage import Script, Service, Stage, Subject, stage
-from tests.servers.tools import REPOSITORY, ToolMissing
+from bench.results import DELAYS, Drain, Drains, Latency, Results
+from bench.stage import Script, Service, Stage, Stuck, Subject, stage
 
 _PAGE = REPOSITORY / "docs" / "performance.md"
 _SUBJECTS: tuple[Subject, Subject] = (Service(), Script())
@@ -37,7 +38,7 @@ class Plan:
     idle_mappings: int = 200
 
 
-FULL = Plan(20_000, 2, 20_000, 15.0, 15.0, 40.0, 5)
+FULL = Plan(20_000, 2, 16_000, 15.0, 15.0, 40.0, 5)
 QUICK = Plan(4_000, 1, 8_000, 5.0, 6.0, 20.0, 2)
 
 
@@ -51,8 +52,8 @@ def main() -> int:
     try:
         with tempfile.TemporaryDirectory(prefix="outboard-bench-") as folder:
             results = _run(QUICK if options.quick else FULL, Path(folder))
-    except ToolMissing as missing:
-        print(f"bench: {missing}", file=sys.stderr)
+    except (ToolMissing, ServerFailed, Stuck) as failure:
+        print(f"bench: {failure}", file=sys.stderr)
         return 1
     text = page(results)
     print(f"\n{text}" if output is None else f"written to {output}")
@@ -97,7 +98,7 @@ def _drains(made: Stage, plan: Plan, delay: int) -> Drains:
     return Drains(delay, service, script)
 
 
-def _latency(made: Stage, plan: Plan, subject: Subject) -> measures.Latency:
+def _latency(made: Stage, plan: Plan, subject: Subject) -> Latency:
     _say(f"latency at {plan.rate:g}/s: {subject.name}")
     seen = measures.latency(made, subject, plan.rate, plan.latency_seconds)
     _say(f"  p50 {seen.p50:.1f} ms, p99 {seen.p99:.1f} ms")
@@ -115,7 +116,7 @@ def _machine() -> str:
     memory = psutil.virtual_memory().total / 2**30
     return (
         f"{platform.system()}, {psutil.cpu_count()} cores, {memory:.0f} GB, Python {platform.python_version()}; "
-        f"other work took {os.getloadavg()[0]:.1f} cores' load when the run began"
+        f"load average {os.getloadavg()[0]:.1f} before the run, from other work on the same cores"
     )
 
 

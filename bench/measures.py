@@ -4,10 +4,10 @@ import time
 from dataclasses import dataclass
 
 import psutil
+from tests.servers.processes import Child
 
 from bench.results import Drain, Idle, Latency, percentile
-from bench.stage import Queue, Service, Stage, Subject
-from tests.servers.processes import Child
+from bench.stage import Queue, Service, Stage, Stuck, Subject
 
 _SAMPLE_SECONDS = 0.05
 
@@ -34,9 +34,14 @@ def drain(stage: Stage, subject: Subject, delay: int, count: int) -> Drain:
             samples, peak = _watch(stage, child, int(count * _ENOUGH))
     first, last = samples[0], samples[-1]
     half = next(each for each in samples if each.records >= count // 2)
-    records = last.records - first.records
-    cpu = (last.cpu - first.cpu) * 10_000 / records
-    return Drain(_rate(first, last), _rate(half, last), cpu, peak / _MB, last.records / last.invokes)
+    return Drain(
+        rate=_rate(first, last),
+        late_rate=_rate(half, last),
+        cpu=_cpu(first, last),
+        late_cpu=_cpu(half, last),
+        peak_mb=peak / _MB,
+        batch=last.records / last.invokes,
+    )
 
 
 def _watch(stage: Stage, child: Child, enough: int) -> tuple[list[_Sample], int]:
@@ -45,7 +50,7 @@ def _watch(stage: Stage, child: Child, enough: int) -> tuple[list[_Sample], int]
     progressed = time.monotonic()
     while not samples or samples[-1].records < enough:
         if child.exit_code is not None:
-            raise RuntimeError(f"the measured process ended with {child.exit_code}:\n{child.tail()}")
+            raise Stuck(f"the measured process ended with {child.exit_code}:\n{child.tail()}")
         counts = stage.counter.counts()
         times = process.cpu_times()
         peak = max(peak, process.memory_info().rss)
@@ -53,7 +58,7 @@ def _watch(stage: Stage, child: Child, enough: int) -> tuple[list[_Sample], int]
             progressed = time.monotonic()
             samples.append(_Sample(counts["now"], counts["records"], counts["invokes"], times.user + times.system))
         elif time.monotonic() - progressed > _STALLED_SECONDS:
-            raise RuntimeError(f"no message came for {_STALLED_SECONDS:g} s; it was at {counts}:\n{child.tail()}")
+            raise Stuck(f"no message came for {_STALLED_SECONDS:g} s; it was at {counts}:\n{child.tail()}")
         time.sleep(_SAMPLE_SECONDS)
     return samples, peak
 
@@ -62,14 +67,17 @@ def _rate(first: _Sample, last: _Sample) -> float:
     return (last.records - first.records) / max(last.at - first.at, 1e-3)
 
 
+def _cpu(first: _Sample, last: _Sample) -> float:
+    return (last.cpu - first.cpu) * 10_000 / max(1, last.records - first.records)
+
+
 def latency(stage: Stage, subject: Subject, rate: float, seconds: float) -> Latency:
     """Send `rate` messages a second, one a call, to a subject that has been working at that pace for a while."""
-    with stage.queues() as queues:
-        with stage.child(subject.name, subject.command(stage, queues, "timed-0")) as child:
-            _send(stage, queues[0], child, rate, 3.0)
-            stage.counter.reset()
-            _send(stage, queues[0], child, rate, seconds)
-            seen = stage.counter.counts()["latencies"]
+    with stage.queues() as queues, stage.child(subject.name, subject.command(stage, queues, "timed-0")) as child:
+        _send(stage, queues[0], child, rate, 3.0)
+        stage.counter.reset()
+        _send(stage, queues[0], child, rate, seconds)
+        seen = stage.counter.counts()["latencies"]
     return Latency(len(seen), percentile(seen, 0.5), percentile(seen, 0.99))
 
 
@@ -79,20 +87,22 @@ def _send(stage: Stage, queue: Queue, child: Child, rate: float, seconds: float)
         end = time.monotonic() + seconds + _STALLED_SECONDS
         while (seen := stage.counter.counts()["records"]) < count:
             if child.exit_code is not None or time.monotonic() > end:
-                raise RuntimeError(f"{seen} of {count} messages came:\n{child.tail()}")
+                raise Stuck(f"{seen} of {count} messages came:\n{child.tail()}")
             time.sleep(0.2)
 
 
 def idle(stage: Stage, mappings: int, settle: float, seconds: float) -> Idle:
     """Run `mappings` on as many empty queues."""
-    with stage.queues(mappings) as queues:
-        with stage.child("idle", Service().command(stage, queues, "sleep-0")) as child:
-            time.sleep(settle)
-            process, begun = psutil.Process(child.pid), time.monotonic()
-            before = process.cpu_times()
-            time.sleep(seconds)
-            after, elapsed = process.cpu_times(), time.monotonic() - begun
-            rss = process.memory_info().rss
+    with (
+        stage.queues(mappings) as queues,
+        stage.child("idle", Service().command(stage, queues, "sleep-0")) as child,
+    ):
+        time.sleep(settle)
+        process, begun = psutil.Process(child.pid), time.monotonic()
+        before = process.cpu_times()
+        time.sleep(seconds)
+        after, elapsed = process.cpu_times(), time.monotonic() - begun
+        rss = process.memory_info().rss
     used = after.user + after.system - before.user - before.system
     return Idle(mappings, elapsed, 100 * used / elapsed, rss / _MB)
 
@@ -105,6 +115,6 @@ def start(stage: Stage, subject: Subject) -> float:
         with stage.child(subject.name, command) as child:
             while not (first := stage.counter.counts()["first"]):
                 if child.exit_code is not None or time.time() - begun > _STALLED_SECONDS:
-                    raise RuntimeError(f"no invoke came:\n{child.tail()}")
+                    raise Stuck(f"no invoke came:\n{child.tail()}")
                 time.sleep(_SAMPLE_SECONDS)
     return float(first - begun)

@@ -30,6 +30,7 @@ class Drain:
         rate: records a second, from the first invoke to 99.9 % of the queue.
         late_rate: the same over the second half of the records, when the number of pollers has settled.
         cpu: CPU-seconds, user and system, of the measured process for 10,000 records.
+        late_cpu: the same over the second half of the records.
         peak_mb: the largest resident memory seen.
         batch: records an invoke, on average.
     """
@@ -37,6 +38,7 @@ class Drain:
     rate: float
     late_rate: float
     cpu: float
+    late_cpu: float
     peak_mb: float
     batch: float
 
@@ -53,6 +55,11 @@ class Drains:
     def ratio(self) -> float:
         """How many times the script's messages the service works off in a CPU-second."""
         return mean([each.cpu for each in self.script]) / mean([each.cpu for each in self.service])
+
+    @property
+    def late_ratio(self) -> float:
+        """The same over the second half of the records."""
+        return mean([each.late_cpu for each in self.script]) / mean([each.late_cpu for each in self.service])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The parts a measurement runs on: a queue server, the Invoke endpoint, senders, and what is measured; all are ended."""
+"""The parts a measurement runs on: queue server, Invoke endpoint, senders, what is measured; all are ended."""
 
 import http.client
 import json
@@ -12,7 +12,6 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 import yaml
-
 from tests.servers.elasticmq import ACCOUNT, REGION, elasticmq
 from tests.servers.processes import Child, answers_ok
 from tests.servers.queues import sqs_client
@@ -20,6 +19,10 @@ from tests.servers.tools import REPOSITORY, clean_environment, free_port
 
 _SENDERS = 2
 _VISIBILITY_SECONDS = 120
+
+
+class Stuck(Exception):
+    """A process of the bench ended or stood still; the text carries the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,9 +171,9 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 
 def _finish(child: Child, seconds: float) -> None:
-    """Wait for a process that ends by itself. Raises RuntimeError when it failed or takes longer."""
+    """Wait for a process that ends by itself. Raises Stuck when it failed or takes longer."""
     end = time.monotonic() + seconds
     while child.exit_code is None and time.monotonic() < end:
         time.sleep(0.02)
     if child.exit_code != 0:
-        raise RuntimeError(f"a sender ended with {child.exit_code}:\n{child.tail()}")
+        raise Stuck(f"a sender ended with {child.exit_code}:\n{child.tail()}")

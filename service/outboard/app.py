@@ -12,7 +12,7 @@ from typing import Protocol
 import structlog
 
 from outboard import __version__
-from outboard.aws.calls import JsonService, LambdaService
+from outboard.aws.calls import CallFailed, JsonService, LambdaService
 from outboard.aws.services import Services
 from outboard.config.arns import SourceType
 from outboard.config.listing import describe
@@ -20,7 +20,7 @@ from outboard.config.loading import FailedMapping, Loaded
 from outboard.config.models import Configuration, EventSourceMapping
 from outboard.core.batcher import BatchLimits
 from outboard.core.delivery import OnFailure, Policy
-from outboard.core.ports import Feed, Source
+from outboard.core.ports import Feed, Source, SourceFailed
 from outboard.events import sqs as sqs_events
 from outboard.invoke.function import function_of
 from outboard.observe.http import serve
@@ -99,10 +99,13 @@ class Outboard:
         for mapping in configuration.event_source_mappings:
             observer = self._observer(_facts(mapping))
             self._entries.append(_Entry(mapping, observer, self.surroundings.wall()))
-            if mapping.enabled:
-                runs.append(self._run_of(mapping, observer, budget))
-            else:
+            if not mapping.enabled:
                 observer.state(MappingState.DISABLED, "Enabled is false")
+                continue
+            try:
+                runs.append(self._run_of(mapping, observer, budget))
+            except CallFailed as failure:
+                observer.state(MappingState.FAILED, failure.message)
         for failed in self.loaded.failed:
             observer = self._observer(_facts_of_failed(failed))
             observer.state(MappingState.FAILED, "; ".join(failed.reasons))
@@ -186,11 +189,15 @@ class Outboard:
             allowance=share,
             observer=observer,
             jitter=self.surroundings.jitter,
+            memory=self._configuration.limits.maximum_buffered_bytes,
         )
 
         def build() -> Source:
-            service = self.connections.sqs(region, mapping.source_endpoint_url, mapping.source_role_arn)
-            endpoint = self.connections.sqs_endpoint(region, mapping.source_endpoint_url)
+            try:
+                service = self.connections.sqs(region, mapping.source_endpoint_url, mapping.source_role_arn)
+                endpoint = self.connections.sqs_endpoint(region, mapping.source_endpoint_url)
+            except CallFailed as failure:
+                raise SourceFailed(failure.code, failure.message) from None
             queue = SqsQueue(service, url_of(endpoint, mapping.source))
             return SqsSource(queue, settings, self.surroundings.sqs_feed)
 

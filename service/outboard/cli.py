@@ -20,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = options.command
     try:
-        return command(options)
+        code = command(options)
+        sys.stdout.flush()  # here, where a reader that went away is expected
+        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -71,17 +73,26 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--seconds", type=_positive, default=30.0, help="how long load is made for (default %(default)g)")
     demo.add_argument("--rate", type=_positive, default=None, help="messages a second")
-    demo.add_argument("--port", type=int, default=None, help="the status port; default: any free one")
+    demo.add_argument("--port", type=_port, default=None, help="the status port; default: any free one")
     demo.add_argument("--keep", action="store_true", help="keep the folder with the configuration and the logs")
     demo.set_defaults(command=_demo)
     return parser
 
 
 def _positive(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
     if not 0 < value < 1e6:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number below 1,000,000")
     return value
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 65_536):
+        raise argparse.ArgumentTypeError(f"{text} is not a port; give a number from 0 to 65535")
+    return int(text)
 
 
 def _run(options: argparse.Namespace) -> int:

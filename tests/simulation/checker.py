@@ -23,7 +23,11 @@ def violations(plan: Plan, history: History, places: Mapping[str, "Place"]) -> l
     found = [f"illegal request: {request}" for request in history.illegal]
     found += [f"logged as an error: {line}" for line in history.errors if "mapping crashed" in line]
     found += [*deleted_unprocessed(history), *unaccounted(history, places), *inexact(history, plans)]
-    found += [*overtaking(history, places), *two_live_attempts(history, places)]
+    found += [
+        *dead_without_an_invoke(plan, history, places),
+        *overtaking(history, places),
+        *two_live_attempts(history, places),
+    ]
     found += [*beyond_capacity(history, plans), *late_batches(history, plans), *beyond_budget(plan, history)]
     found += [*stopping(history, places), *accounts(history)]
     if plan.calm:
@@ -59,6 +63,23 @@ def unaccounted(history: History, places: Mapping[str, "Place"]) -> Iterator[str
                 yield f"{produced.message} has {sum(fates)} fates"
             if fates[0] and not place.function.processed.get(produced.message):
                 yield f"{produced.message} was deleted and never processed"
+
+
+def dead_without_an_invoke(plan: Plan, history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
+    """Stops, throttles and slow functions do not use up a message's receives: a dead letter was tried.
+
+    Not asked where answers to receives got lost or processes died, nor of FIFO queues, where what stands behind a
+    failing message goes back with it.
+    """
+    if any(life.killed is not None for life in history.lives):
+        return
+    tried = {message for attempt in history.attempts for message in attempt.batch}
+    for place in places.values():
+        if place.plan.fifo or place.plan.sqs_faults or place.plan.outage:
+            continue
+        for message in place.queue.dead_letters:
+            if message not in tried:
+                yield f"{message} became a dead letter and was never sent to the function"
 
 
 def inexact(history: History, plans: Mapping[str, MappingPlan]) -> Iterator[str]:

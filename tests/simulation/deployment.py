@@ -68,7 +68,9 @@ class Connections:
 
     region = "eu-west-1"
 
-    def __init__(self, places: dict[str, Place], process: Process, loop: VirtualTimeLoop, seed: str, history: History) -> None:
+    def __init__(
+        self, places: dict[str, Place], process: Process, loop: VirtualTimeLoop, seed: str, history: History
+    ) -> None:
         self._places = places
         self._process = process
         self._loop = loop

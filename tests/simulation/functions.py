@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 
 from outboard.aws.calls import InvokeReply
-
 from tests.simulation.history import Attempt, Caller, Exchange, History
 from tests.simulation.loop import VirtualTimeLoop
 from tests.simulation.network import Answer, Network

@@ -107,6 +107,8 @@ class Life:
 @dataclass(slots=True)
 class History:
     verbose: bool = False
+    #: What is heard after the end comes from tasks that are being laid to rest.
+    over: bool = False
     produced: dict[str, Produced] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     handed: list[Handed] = field(default_factory=list)

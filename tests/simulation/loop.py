@@ -15,7 +15,7 @@ START = 1000.0
 EPOCH = 1_700_000_000.0
 
 
-class Stuck(Exception):  # noqa: N818 - it names a state
+class Stuck(Exception):
     """Nothing can ever happen again, or things happen for ever without any time passing."""
 
 
@@ -26,8 +26,8 @@ class Process:
         self.name = name
         self.alive = True
         self.steps = 0
-        #: The step at which it dies; a step is one task or callback becoming ready to run.
-        self.dies_at_step: int | None = None
+        #: What happens at which step; a step is one task or callback becoming ready to run.
+        self.at_step: tuple[int, Callable[[], None]] | None = None
         self.died: Callable[[], None] = lambda: None
 
 
@@ -103,8 +103,8 @@ class VirtualTimeLoop(asyncio.BaseEventLoop):
                 handle.cancel()
                 return handle
             process.steps += 1
-            if process.steps == process.dies_at_step:
-                self.kill(process)
+            if process.at_step is not None and process.steps == process.at_step[0]:
+                process.at_step[1]()
         handle = super().call_soon(callback, *args, context=context)
         if process is not None and not process.alive:
             handle.cancel()
@@ -211,5 +211,5 @@ def run(main: Callable[[VirtualTimeLoop], Coroutine[Any, Any, T]], **limits: int
     loop = VirtualTimeLoop(**limits)
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         result = runner.run(main(loop))
-    assert loop.complaints == []
+    assert not loop.complaints, loop.complaints
     return result

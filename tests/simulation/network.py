@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from outboard.aws.calls import TimedOut, Unreachable
-
 from tests.simulation.history import Caller, Exchange, History
 from tests.simulation.loop import VirtualTimeLoop
 

@@ -41,11 +41,10 @@ def overtaking(history: History, places: Mapping[str, "Place"]) -> Iterator[str]
             found = place.queue.ever[message]
             first[found.group] = min(first.get(found.group, found.sequence), found.sequence)
         for earlier in place.queue.ever.values():
-            if earlier.sequence < first.get(earlier.group, 0) and (earlier.gone or float("inf")) > attempt.started:
-                if done.get(earlier.id, float("inf")) > attempt.started and not _taken_by_fault(
-                    earlier.id, attempt, history
-                ):
-                    yield _sentence(attempt, f"sent {attempt.batch} before {earlier.id} of the same group was done")
+            behind = earlier.sequence < first.get(earlier.group, 0)
+            over = min(earlier.gone or float("inf"), done.get(earlier.id, float("inf")))
+            if behind and over > attempt.started and not _taken_by_fault(attempt, earlier.group, history):
+                yield _sentence(attempt, f"sent {attempt.batch} before {earlier.id} of the same group was done")
 
 
 def _shuffled(attempt: Attempt, place: "Place") -> Iterator[str]:
@@ -65,22 +64,26 @@ def end(attempt: Attempt, history: History) -> float:
 
 
 def lapsed_by_fault(older: Attempt, newer: Attempt, group: str, history: History) -> bool:
-    """Whether the older attempt lost its messages because SQS did not answer what would have kept them."""
-    caller = older.exchange.caller
-    for handle in older.handles:
-        handed = history.by_handle[handle]
-        same_group = history.produced[handed.message].group == group
-        if same_group and handed.lapses < newer.started and visibility_troubled(caller.process.name, newer.started, history):
-            return True
-    return False
+    """Whether the older attempt lost its messages of the group because of calls that went wrong."""
+    handles = [handle for handle in older.handles if _group(handle, history) == group]
+    return any(_lost_by_fault(handle, newer.started, history) for handle in handles)
 
 
-def _taken_by_fault(message: str, attempt: Attempt, history: History) -> bool:
-    caller = attempt.exchange.caller
-    lapsed = any(
-        history.by_handle[handle].lapses < attempt.started for handle in attempt.handles
-    )  # it was sent although it was no longer ours
-    return lapsed and visibility_troubled(caller.process.name, attempt.started, history)
+def _taken_by_fault(attempt: Attempt, group: str, history: History) -> bool:
+    handles = [handle for handle in attempt.handles if _group(handle, history) == group]
+    return any(_lost_by_fault(handle, attempt.started, history) for handle in handles)
+
+
+def _group(handle: str, history: History) -> str:
+    return history.produced[history.by_handle[handle].message].group
+
+
+def _lost_by_fault(handle: str, moment: float, history: History) -> bool:
+    """Whether the message was no longer the receiver's, after a receive with a late answer or a failed extension."""
+    handed = history.by_handle[handle]
+    if handed.lapses >= moment:
+        return False
+    return bool(handed.exchange.fault) or visibility_troubled(handed.exchange.caller.process.name, moment, history)
 
 
 def visibility_troubled(process: str, until: float, history: History) -> bool:

@@ -41,7 +41,7 @@ class MappingPlan:
 
 @dataclass(slots=True)
 class Interruption:
-    """What happens to one process: it is stopped or killed `at` seconds, or killed at its n-th step."""
+    """What happens to one process: it is stopped or killed `at` seconds after the start, or at its n-th step."""
 
     process: int
     kind: str
@@ -69,13 +69,26 @@ def plan(seed: int) -> Plan:
     rng = random.Random(f"plan {seed}")
     calm = rng.random() < 0.15
     trouble_ends = rng.choice((10.0, 20.0, 40.0))
-    mappings = [_mapping(rng, f"m{number}", trouble_ends, calm=calm) for number in range(rng.choice((1, 1, 1, 2, 2, 3)))]
+    mappings = [
+        _mapping(rng, f"m{number}", trouble_ends, calm=calm) for number in range(rng.choice((1, 1, 1, 2, 2, 3)))
+    ]
     processes = 1 if calm else rng.choice((1, 1, 2))
     made = Plan(seed, mappings, processes, trouble_ends=trouble_ends, calm=calm)
+    if rng.random() < 0.03:
+        _make_heavy(rng, made)
     made.drain = rng.choice((5, 30, 60, 120))
     if not calm:
         made.interruptions = [_interruption(rng, trouble_ends, processes) for _ in range(rng.choice((0, 1, 1, 2, 3)))]
     return made
+
+
+def _make_heavy(rng: random.Random, made: Plan) -> None:
+    """More bytes than the process may hold at once."""
+    for mapping in made.mappings:
+        mapping.batch_size = min(100, mapping.batch_size * 10) if mapping.window else mapping.batch_size
+    heavy = made.mappings[0]
+    heavy.load = [Load(0.0, load.group, "x" * 250_000) for load in heavy.load] * 4
+    heavy.behaviour.poison = set()
 
 
 def _mapping(rng: random.Random, name: str, trouble_ends: float, *, calm: bool) -> MappingPlan:
@@ -137,8 +150,7 @@ def _load(rng: random.Random, name: str, trouble_ends: float, *, fifo: bool) -> 
 
 def _interruption(rng: random.Random, trouble_ends: float, processes: int) -> Interruption:
     process, restart = rng.randrange(processes), rng.choice((0.01, 0.5, 5.0))
-    match rng.choice(("stop", "stop", "kill", "step", "step")):
-        case "step":
-            return Interruption(process, "kill", step=int(10 ** rng.uniform(1, 3.3)), restart=restart)
-        case kind:
-            return Interruption(process, kind, at=rng.uniform(0.0, trouble_ends), restart=restart)
+    kind = rng.choice(("stop", "kill"))
+    if rng.random() < 0.6:
+        return Interruption(process, kind, step=int(10 ** rng.uniform(1, 3.3)), restart=restart)
+    return Interruption(process, kind, at=rng.uniform(0.0, trouble_ends), restart=restart)

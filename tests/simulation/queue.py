@@ -30,11 +30,11 @@ class Message:
     gone: float | None = None
 
 
-class HandleInvalid(Exception):  # noqa: N818 - SQS's own word
+class HandleInvalid(Exception):
     """The receipt handle is no longer good for what was asked. `str()` is SQS's error code."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiter:
     limit: int
     visibility: float
@@ -78,14 +78,15 @@ class Queue:
 
     def receive(self, limit: int, visibility: float, wait: float, give: Callable[[list[Message]], None]) -> None:
         """Call `give` with up to `limit` messages, at once or when there are some, with none after `wait` seconds."""
-        taken = [] if self._waiters else self._take(limit, visibility)
-        if taken or wait <= 0:
-            give(taken)
-            return
         waiter = _Waiter(limit, visibility, give)
-        waiter.timer = self._loop.call_later(wait, self._expire, waiter, context=self._outside)
         self._waiters.append(waiter)
-        self._set_alarm()
+        self._wake()
+        if waiter not in self._waiters:
+            return
+        if wait <= 0:
+            self._expire(waiter)
+        else:
+            waiter.timer = self._loop.call_later(wait, self._expire, waiter, context=self._outside)
 
     def delete(self, handle: str) -> Message | None:
         """Returns the message that this removed, None if it was gone. Raises `HandleInvalid`."""
@@ -115,8 +116,7 @@ class Queue:
         if self._loop.time() + seconds > message.received + LONGEST_INVISIBLE:
             raise HandleInvalid("InvalidParameterValue")
         message.visible_at = self._loop.time() + seconds
-        if seconds == 0:
-            self._wake()
+        self._wake()
         return message
 
     def counts(self) -> tuple[int, int]:
@@ -177,10 +177,11 @@ class Queue:
 
     def _wake(self) -> None:
         while self._waiters:
-            taken = self._take(self._waiters[0].limit, self._waiters[0].visibility)
+            waiter = self._rng.choice(self._waiters)
+            taken = self._take(waiter.limit, waiter.visibility)
             if not taken:
                 break
-            waiter = self._waiters.pop(0)
+            self._waiters.remove(waiter)
             if waiter.timer is not None:
                 waiter.timer.cancel()
             waiter.give(taken)

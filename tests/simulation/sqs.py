@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from outboard.aws.calls import Refused
-
 from tests.simulation.history import Caller, Deleted, Exchange, Handed
 from tests.simulation.loop import EPOCH, START
 from tests.simulation.network import Answer, Network
@@ -124,21 +123,26 @@ class SimulatedSqs:
         call.messages = _messages(queue, entries)
         successful, failed = [], []
         for entry in entries:
-            try:
-                if self._network.rng.random() < self._entry_faults():
-                    call.fault = call.fault or "partial"
-                    raise HandleInvalid("InternalError")
-                apply(queue, entry)
-            except HandleInvalid as error:
-                code = str(error)
-                failed.append(
-                    {"Id": entry["Id"], "Code": code, "Message": code, "SenderFault": code != "InternalError"}
-                )
+            code = self._apply(call, queue, entry, apply)
+            if code:
+                sender = code != "InternalError"
+                failed.append({"Id": entry["Id"], "Code": code, "Message": code, "SenderFault": sender})
             else:
                 successful.append({"Id": entry["Id"]})
         answer(
             {"Successful": successful, "Failed": failed} if not queue.lenient else _without_empty(successful, failed)
         )
+
+    def _apply(self, call: Exchange, queue: Queue, entry: Mapping[str, Any], apply: Callable[..., None]) -> str:
+        """Returns SQS's error code, empty if it worked."""
+        if self._network.rng.random() < self._entry_faults():
+            call.fault = call.fault or "partial"
+            return "InternalError"
+        try:
+            apply(queue, entry)
+        except HandleInvalid as error:
+            return str(error)
+        return ""
 
     def _apply(self, call: Exchange, queue: Queue, entry: Mapping[str, Any], apply: Callable[..., None]) -> str:
         """Returns SQS's error code, empty if it worked."""

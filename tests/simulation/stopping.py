@@ -25,6 +25,8 @@ def stopping(history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
         if life.ended > life.stop_asked + life.drain_seconds + 1.0:
             yield f"{life.process.name} took {life.ended - life.stop_asked:.1f} s to stop, allowed {life.drain_seconds}"
         yield from _forgotten(life, life.ended, history, places)
+        yield from _done_and_coming_again(life, life.ended, history)
+        yield from _received_again(life, life.stop_asked, history)
 
 
 def _forgotten(life: Life, ended: float, history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
@@ -39,6 +41,34 @@ def _forgotten(life: Life, ended: float, history: History, places: Mapping[str, 
         hidden = handed.lapses > ended + _VISIBLE_WITHIN and not _taken_again(handed, ended, history, places)
         if answered and hidden and not troubled:
             yield f"{life.process.name} ended at {ended - START:.3f} s and left {handed.message} invisible until {handed.lapses - START:.3f} s"
+
+
+def _done_and_coming_again(life: Life, ended: float, history: History) -> Iterator[str]:
+    """What the function reported done before the exit is deleted by then, unless a delete went wrong."""
+    deletes = [exchange for exchange in history.exchanges if exchange.operation.startswith("DeleteMessage")]
+    troubled = any(exchange.fault and exchange.caller.process is life.process for exchange in deletes)
+    gone = {deleted.message for deleted in history.deleted if deleted.at <= ended}
+    for attempt in history.attempts:
+        caller = attempt.exchange.caller
+        if caller.process is not life.process or troubled or caller.mapping in life.late:
+            continue
+        kept = {
+            message
+            for message, handle in zip(attempt.batch, attempt.handles, strict=True)
+            if message in attempt.done - gone and history.by_handle[handle].lapses > (attempt.ended or 0.0)
+        }
+        if kept and not visibility_troubled(life.process.name, ended, history):
+            yield f"{life.process.name} ended at {ended - START:.3f} s and had not deleted {sorted(kept)}"
+
+
+def _received_again(life: Life, stop_asked: float, history: History) -> Iterator[str]:
+    """A process that stops does not receive again what it has just handed back: that would use up receives."""
+    seen: set[str] = set()
+    for handed in history.handed:
+        if handed.exchange.caller.process is life.process and handed.at > stop_asked:
+            if handed.message in seen:
+                yield f"{life.process.name} stops, and received {handed.message} again at {handed.at - START:.3f} s"
+            seen.add(handed.message)
 
 
 def _taken_again(handed: Handed, ended: float, history: History, places: Mapping[str, "Place"]) -> bool:

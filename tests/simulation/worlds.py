@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import logging
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -44,6 +45,7 @@ class World:
         ]
         self.stalled = ""
         self._closing = False
+        self._outside = loop.outside()
 
     async def run(self) -> None:
         for deployment in self.deployments:
@@ -68,7 +70,9 @@ class World:
         for interruption in self.plan.interruptions:
             deployment = self.deployments[interruption.process]
             if interruption.step and deployment.process is not None:
-                deployment.process.dies_at_step = interruption.step
+                # Not within the step: whoever becomes ready in it belongs to the process and is in the middle of something.
+                act = functools.partial(self.loop.call_soon, self._act, deployment, interruption, context=self._outside)
+                deployment.process.at_step = (interruption.step, act)
                 self.loop.call_later(0.5, self._restart_when_dead, deployment, interruption)
             else:
                 self.loop.call_later(interruption.at, self._interrupt, deployment, interruption)
@@ -80,11 +84,14 @@ class World:
         queue.send(identifier, load.body, load.group)
 
     def _interrupt(self, deployment: Deployment, interruption: Interruption) -> None:
+        self._act(deployment, interruption)
+        self._restart_when_dead(deployment, interruption)
+
+    def _act(self, deployment: Deployment, interruption: Interruption) -> None:
         if interruption.kind == "stop":
             deployment.stop()
         else:
             deployment.kill()
-        self._restart_when_dead(deployment, interruption)
 
     def _restart_when_dead(self, deployment: Deployment, interruption: Interruption) -> None:
         if not deployment.running:
@@ -101,7 +108,7 @@ class World:
             place.mend()
         for deployment in self.deployments:
             if deployment.process is not None:
-                deployment.process.dies_at_step = None
+                deployment.process.at_step = None
 
     async def _drain(self) -> None:
         """Wait until every queue is empty; notes what is left when more time went by than anything can need."""
@@ -123,18 +130,35 @@ def _longest(place: Place) -> float:
     return 180 + 2 * plan.invoke_timeout + 4 * again + 2 * work + 20 * plan.window
 
 
-def simulate(plan: Plan, *, verbose: bool = False, sqs_feed: Callable[[Desk], Feed] = SqsFeed) -> Verdict:
-    """Run a world to its end and check it."""
+async def _nothing(_world: World) -> None:
+    pass
+
+
+def simulate(
+    plan: Plan,
+    *,
+    verbose: bool = False,
+    sqs_feed: Callable[[Desk], Feed] = SqsFeed,
+    beside: Callable[[World], Coroutine[None, None, None]] = _nothing,
+) -> Verdict:
+    """Run a world to its end and check it; `beside` runs at the same time and may look at it and change it."""
     history = History(verbose=verbose)
     loop = VirtualTimeLoop()
+    broken: list[str] = []
     with _logs_into(history, loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
         world = World(plan, loop, history, sqs_feed)
-        broken: list[str] = []
+
+        async def main() -> None:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(beside(world), name="beside")
+                group.create_task(world.run(), name="world")
+
         try:
-            runner.run(world.run())
+            runner.run(main())
         except Stuck as stuck:
             broken.append(f"stuck: {stuck}")
         seconds = loop.time() - START
+        history.over = True
         broken += [f"task {name!r} was left running" for name in loop.abandon()]
     broken += [world.stalled] if world.stalled else []
     broken += loop.complaints
@@ -158,7 +182,7 @@ def _logs_into(history: History, loop: VirtualTimeLoop) -> Iterator[None]:
         error = event.pop("exc_info", None)
         if isinstance(error, BaseException):
             event["error"] = _root(error)
-        if method in {"error", "critical"}:
+        if method in {"error", "critical"} and not history.over:
             history.errors.append(str(event))
         history.say(loop.time(), f"[{method}]", event)
         raise structlog.DropEvent

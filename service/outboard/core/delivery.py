@@ -150,6 +150,14 @@ class Delivery:
                 assert_never(outcome)
         return None
 
+    def taken_back(self, lost: Sequence[Record]) -> None:
+        """The source has taken these back; they and what follows them of their keys leave as returned."""
+        gone = {id(record) for record in lost}
+        kept = ([r for r in segment.records if id(r) not in gone] for segment in self._segments)
+        self._segments = deque(_Segment(records) for records in kept if records)
+        self._fates.append(Settle(returned=lost))
+        self._return_followers(lost)
+
     def _succeeded(self, outcome: Succeeded, now: float) -> AllDelivered | Failed | Invalid:
         head = self._segments[0]
         verdict = judge(outcome.body, head.records) if self._policy.partial_responses else AllDelivered()

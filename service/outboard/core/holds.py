@@ -10,6 +10,10 @@ LONGEST = 43_200.0
 #: A hold shorter than this could not be extended in time; queues with less get this much while a message is held.
 SHORTEST = 10.0
 
+#: A queue with a time-out below so many seconds would bring a message that keeps failing back in a tight loop.
+_SHORT = 5.0
+_SOONEST = 1
+
 
 @dataclass(slots=True)
 class Hold:
@@ -28,9 +32,10 @@ class Holds:
         self._queue_timeout = visibility_timeout
         self._span = max(SHORTEST, visibility_timeout)
         self._held: OrderedDict[str, Hold] = OrderedDict()
+        self._final: dict[str, Hold] = {}  # never to be extended again
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._held) + len(self._final)
 
     @property
     def span(self) -> float:
@@ -51,11 +56,19 @@ class Holds:
     def dropped(self, handles: Sequence[str]) -> None:
         """These are no longer ours to extend."""
         for handle in handles:
-            self._held.pop(handle, None)
+            if self._held.pop(handle, None) is None:
+                self._final.pop(handle, None)
+
+    def finish(self, handles: Sequence[str]) -> None:
+        """These are done with and wait to be deleted: as long as they are invisible now, and no longer."""
+        for handle in handles:
+            hold = self._held.pop(handle, None)
+            if hold is not None:
+                self._final[handle] = hold
 
     def usable(self, handle: str, now: float) -> bool:
         """Whether `handle` still keeps its message from other receivers."""
-        hold = self._held.get(handle)
+        hold = self._find(handle)
         return hold is not None and now < hold.invisible_until
 
     def next_due(self) -> float | None:
@@ -85,16 +98,22 @@ class Holds:
         if hold is not None:
             hold.invisible_until, hold.extended = now + seconds, True
             self._held.move_to_end(handle)
+            if seconds < int(self._span):  # that was up to the cap
+                self.finish([handle])
 
     def remaining(self, handle: str, now: float) -> int | None:
         """Whole seconds left of the queue's own time-out, 0 if it is past: when AWS would see the message again. None
         where nothing was changed and the queue brings it back by itself.
         """
-        hold = self._held.get(handle)
+        hold = self._find(handle)
         if hold is None or not (hold.extended or self.differs_from_queue):
             return None
-        return max(0, round(hold.received + self._queue_timeout - now))
+        return max(_SOONEST if self._queue_timeout < _SHORT else 0, round(hold.received + self._queue_timeout - now))
 
     def expired(self, now: float) -> list[str]:
         """Handles that no longer keep their message from others."""
-        return [hold.handle for hold in self._held.values() if hold.invisible_until <= now]
+        holds = (*self._held.values(), *self._final.values())
+        return [hold.handle for hold in holds if hold.invisible_until <= now]
+
+    def _find(self, handle: str) -> Hold | None:
+        return self._held.get(handle) or self._final.get(handle)

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Pollers:
-    """How many pollers there are and what they do. `polling` are waiting for a receive's answer."""
+    """How many pollers there are and what they do. `polling` are waiting for a receive's answer.
+
+    `answered`: the function has answered once, so that more pollers are known to be of use.
+    """
 
     open: int
     polling: int
     limit: int
     saturated: bool = False
+    answered: bool = True
 
 
 class Scaling:
@@ -32,7 +36,7 @@ class Scaling:
         `full`: it brought as many as were asked for; `leaving`: the poller goes off to invoke.
         """
         elapsed, self._credited_at = now - self._credited_at, now
-        pace = 10.0 + 2.0 * pollers.open
+        pace = 10.0 + (2.0 * pollers.open if pollers.answered else 0.0)
         self._credit = min(max(self._BURST, pace / 10), self._credit + elapsed * pace)
         wanted = full or (leaving and pollers.polling == 0)
         if not wanted or pollers.saturated or pollers.open >= pollers.limit or self._credit < 1:

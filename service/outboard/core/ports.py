@@ -19,6 +19,9 @@ class Feed(Protocol):
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         """Checkpoint or delete what was delivered; give back what the function failed, to come again later."""
 
+    def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Those of `records` that are no longer ours to send: the source has taken them back."""
+
     async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:
         """A limit that the user set, or the payload's size, ends these records' life here."""
 

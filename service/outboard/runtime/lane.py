@@ -16,6 +16,9 @@ from outboard.observe.mapping import MappingObserver
 from outboard.runtime.gate import Gate
 from outboard.runtime.waiting import Stop
 
+#: A lane whose batches keep failing waits this long at most before it looks for others, which may be good.
+_LONGEST_PAUSE = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -61,8 +64,9 @@ class BatchLane:
         try:
             while batch := await self._collect():
                 await self._deliver(batch)
-                if self._failed_batches > 1:
-                    await self._stop.sleep(backoff.delay(self._failed_batches - 1, self._work.jitter()))
+                if self._failed_batches > 1 and not len(self._batcher):
+                    pause = backoff.delay(self._failed_batches - 1, self._work.jitter())
+                    await self._stop.sleep(min(_LONGEST_PAUSE, pause))
             await self._release(self._batcher.remove(lambda _: True))
         finally:
             self._work.observer.holding(self.name, None)
@@ -96,6 +100,8 @@ class BatchLane:
                     await self._feed.give_up(step.records, step.reason)
                 case Wait():
                     await self._stop.sleep(step.until - self._now())
+                case Invoke() if step.attempt + delivery.failures > 1 and (gone := self._feed.lapsed(step.records)):
+                    delivery.taken_back(gone)
                 case Invoke():
                     if self._stop.requested or not await self._invoke(delivery, step):
                         await self._release(delivery.unsettled)

@@ -28,4 +28,5 @@ def test_a_picture_holds_what_was_said_and_the_middle_of_what_was_shown(tmp_path
         *(True, True, True),
         *(False, False),
     ]
+    assert "@font-face" not in drawn
     assert "111 delivered" in out.getvalue()

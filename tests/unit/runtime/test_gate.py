@@ -103,7 +103,9 @@ async def test_a_place_that_was_just_given_to_a_cancelled_one_is_passed_on() -> 
     assert gate.try_enter()
 
 
-@pytest.mark.parametrize("outcome", [Throttled("ReservedFunctionConcurrentInvocationLimitExceeded"), Unavailable("ConnectionRefused", "")])
+@pytest.mark.parametrize(
+    "outcome", [Throttled("ReservedFunctionConcurrentInvocationLimitExceeded"), Unavailable("ConnectionRefused", "")]
+)
 def test_a_limit_is_halved_where_the_function_had_no_capacity(outcome: Outcome) -> None:
     gate, told = gate_of(100)
     for _ in range(8):

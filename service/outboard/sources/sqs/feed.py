@@ -66,18 +66,38 @@ class Desk:
     observer: MappingObserver
     jitter: Callable[[], float]
     window: float
+    price: "Price"
+    receives: asyncio.Semaphore
+
+
+class Price:
+    """What one message is expected to cost: as much as the largest of the last minutes."""
+
+    _FIRST = 32 * 1024
+    _MEMORY = 60.0
+
+    def __init__(self) -> None:
+        self._largest = self._FIRST
+        self._before = self._FIRST
+        self._since = 0.0
+
+    def of(self, now: float) -> int:
+        """Bytes to pay for each message asked for."""
+        if now - self._since > self._MEMORY:
+            self._before, self._largest, self._since = self._largest, _PER_MESSAGE, now
+        return max(self._before, self._largest)
+
+    def saw(self, charge: int, now: float) -> None:
+        self.of(now)
+        self._largest = max(self._largest, charge)
 
 
 class SqsFeed:
     """The feed of one poller's lane."""
 
-    #: The largest message seen of late decides what the next receive is expected to bring; this is where that starts.
-    _FIRST_ESTIMATE = 32 * 1024
-
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._stopped = asyncio.Event()
-        self._estimate = self._FIRST_ESTIMATE
         self._charges: dict[object, int] = {}
         self._failures = 0
         self._idle = False
@@ -94,27 +114,34 @@ class SqsFeed:
             return None
         now = asyncio.get_running_loop().time()
         asked = min(MOST_PER_CALL, limit)
-        granted = await self._pay(asked, wait=until is None)
+        price = self._desk.price.of(now)
+        granted = await self._pay(asked * price, wait=until is None)
         if granted is None:
             return None
-        asked = max(1, min(asked, granted // self._estimate))
+        asked = max(1, min(asked, granted // price))
         wait = LONG_POLL if until is None else max(0, min(LONG_POLL, int(until - now)))
-        messages = await self._receive(asked, wait)
+        try:
+            messages = await self._receive(asked, wait)
+        finally:
+            self._desk.receives.release()
         records = self._admit(messages)
         self._charge(granted, records)
-        if not messages and wait == 0 and until is not None:
-            await self._pause(min(_SHORT_POLL_PAUSE, until - asyncio.get_running_loop().time()))
+        if self._failures:
+            await self._pause(backoff.delay(self._failures, self._desk.jitter()), until)
+        elif not messages and wait == 0:
+            await self._pause(_SHORT_POLL_PAUSE, until)
         return records
 
-    async def _pay(self, asked: int, *, wait: bool) -> int | None:
-        """The bytes granted for a receive; None: not now, or the feed was stopped meanwhile."""
-        size = asked * self._estimate
-        if self._desk.allowance.try_take(size):
+    async def _pay(self, size: int, *, wait: bool) -> int | None:
+        """A place to receive in, and the bytes granted for it; None: not now, or the feed was stopped meanwhile."""
+        desk = self._desk
+        if not desk.receives.locked() and desk.allowance.try_take(size):
+            await desk.receives.acquire()  # at once: there is a place
             return size
         if not wait:
             return None
         async with asyncio.TaskGroup() as group:
-            taking = group.create_task(self._desk.allowance.take(size), name="budget")
+            taking = group.create_task(self._take(size), name="budget")
             stop = group.create_task(self._stopped.wait(), name="stop")
             await asyncio.wait({taking, stop}, return_when=asyncio.FIRST_COMPLETED)
             stop.cancel()
@@ -123,9 +150,18 @@ class SqsFeed:
         if taking.cancelled():
             return None
         if self._stopped.is_set():
-            self._desk.allowance.give_back(taking.result())
+            desk.allowance.give_back(taking.result())
+            desk.receives.release()
             return None
         return taking.result()
+
+    async def _take(self, size: int) -> int:
+        await self._desk.receives.acquire()
+        try:
+            return await self._desk.allowance.take(size)
+        except BaseException:
+            self._desk.receives.release()
+            raise
 
     async def _receive(self, asked: int, wait: int) -> Sequence[Mapping[str, Any]]:
         """One receive, never cut off: messages of an answer nobody reads stay invisible. Nothing where it failed."""
@@ -142,7 +178,6 @@ class SqsFeed:
             self._idle, self._backlog = count == 0, count >= asked
             desk.pace.polled(count, asked, leaving=count > 0 and (desk.window == 0 or count >= asked))
         if messages is None:
-            await self._pause(backoff.delay(self._failures, desk.jitter()))
             return ()
         self._failures = 0
         size = sum([len(message.get("Body", "")) for message in messages])
@@ -170,20 +205,24 @@ class SqsFeed:
         self._desk.allowance.adjust(granted, total)
         self._show()
         if records:
-            largest = max(charge for charge in (self._charges[record.token] for record in records))
-            self._estimate = max(largest, self._estimate * 3 // 4, _PER_MESSAGE)
+            largest = max(self._charges[record.token] for record in records)
+            self._desk.price.saw(largest, asyncio.get_running_loop().time())
 
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         receipts = self._desk.receipts
         self._desk.pace.settled(failed=not delivered)
         self._leave_groups(delivered)
         self._leave_groups(returned)
-        if delivered:
-            await receipts.delete([str(record.token) for record in delivered])
         if returned:
             await receipts.give_back([str(record.token) for record in returned])
+        if delivered:
+            await receipts.delete([str(record.token) for record in delivered])
         self._let_go(delivered)
         self._let_go(returned)
+
+    def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Those whose visibility is over: another receiver may have them, so AWS drops its copy then, as we do."""
+        return [record for record in records if not self._desk.receipts.usable(str(record.token))]
 
     async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:  # noqa: ARG002
         """SQS's own redrive policy decides about messages that keep failing: they go back to the queue."""
@@ -208,9 +247,11 @@ class SqsFeed:
     def _show(self) -> None:
         self._desk.observer.buffered(self._desk.receipts.held, self._desk.allowance.used)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, seconds: float, until: float | None) -> None:
+        """Wait so long, but not past the end of the batch's window and not past a stop."""
+        end = asyncio.get_running_loop().time() + seconds
         try:
-            async with asyncio.timeout(max(0.0, seconds)):
+            async with asyncio.timeout_at(end if until is None else min(end, until)):
                 await self._stopped.wait()
         except TimeoutError:
             pass

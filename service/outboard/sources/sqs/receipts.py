@@ -8,7 +8,7 @@ from outboard.aws.calls import CallFailed
 from outboard.core import backoff
 from outboard.core.holds import Holds
 from outboard.observe.mapping import MappingObserver
-from outboard.sources.sqs.queue import MOST_PER_CALL, EntryError, SqsQueue
+from outboard.sources.sqs.queue import ANSWER, MOST_PER_CALL, EntryError, SqsQueue
 
 _I = TypeVar("_I")
 _O = TypeVar("_O")
@@ -18,6 +18,9 @@ _CALLS_AT_ONCE = 16
 
 #: A message that could not be handed back comes again by itself when its time is over, so this is tried only so often.
 _HAND_BACK_TRIES = 4
+
+#: How often a delete is tried while everybody waits for it to end.
+_TRIES_WHEN_STOPPING = 2
 
 
 class Receipts:
@@ -32,6 +35,7 @@ class Receipts:
         self._jitter = jitter
         self._received = asyncio.Event()
         self._may_extend = True
+        self._stopping = False
         self._now = asyncio.get_running_loop().time
 
     @property
@@ -39,9 +43,17 @@ class Receipts:
         return len(self._holds)
 
     @property
-    def receive_visibility(self) -> int | None:
-        """What a receive must ask for, in seconds; None leaves it to the queue."""
-        return int(self._holds.span) if self._holds.differs_from_queue else None
+    def receive_visibility(self) -> int:
+        """What a receive asks for, in seconds: named each time, since the queue's own may be changed meanwhile."""
+        return int(self._holds.span)
+
+    def stop(self) -> None:
+        """From now on nothing is worth being tried for long."""
+        self._stopping = True
+
+    def usable(self, handle: str) -> bool:
+        """Whether a message is still kept from other receivers."""
+        return not self._may_extend or self._holds.usable(handle, self._now())
 
     def received(self, handles: Sequence[str]) -> None:
         self._holds.received(handles, self._now())
@@ -73,7 +85,8 @@ class Receipts:
     async def _extend_ten(self, asked: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
         now = self._now()
         try:
-            errors = await self._queue.change_visibility(asked)
+            # One that hangs must leave time to try the others again.
+            errors = await self._queue.change_visibility(asked, timeout=min(ANSWER, self._holds.span / 6))
         except CallFailed as failure:
             self._extension_refused(failure)
             return list(asked)
@@ -91,23 +104,28 @@ class Receipts:
         return again
 
     def _extension_refused(self, failure: CallFailed) -> None:
-        if "AccessDenied" in failure.code and self._may_extend:
+        if "AccessDenied" not in failure.code:
+            self._observer.call_failed("ChangeMessageVisibility", failure.code, failure.message)
+        elif self._may_extend:
             self._may_extend = False
             self._observer.visibility_lost(
                 0, f"not allowed to extend it; grant sqs:ChangeMessageVisibility ({failure.message})"
             )
-        else:
-            self._observer.call_failed("ChangeMessageVisibility", failure.code, failure.message)
 
     async def delete(self, handles: Sequence[str]) -> None:
         """Delete; retried while a handle is valid. What could not be deleted will come again, and is counted."""
         pending, failures = list(handles), 0
+        self._holds.finish(handles)
         while pending:
             failed = await self._in_tens(pending, self._delete_ten)
-            gone = [
-                handle for handle, error in failed if error.sender_fault or not self._holds.usable(handle, self._now())
-            ]
             errors = dict(failed)
+            self._holds.dropped([handle for handle in pending if handle not in errors])
+            hopeless = self._stopping and failures >= _TRIES_WHEN_STOPPING
+            gone = [
+                handle
+                for handle, error in failed
+                if hopeless or error.sender_fault or not self._holds.usable(handle, self._now())
+            ]
             if gone:
                 error = errors[gone[0]]
                 self._observer.delete_failed(len(gone), error.code, error.message)

@@ -9,21 +9,28 @@ from outboard.core.pollers import Pollers, Scaling
 from outboard.core.ports import Feed, Lane, Lanes, SourceFailed
 from outboard.events.sqs import QueueFacts
 from outboard.observe.mapping import MappingObserver, MappingState
-from outboard.sources.sqs.feed import Allowance, Desk, SqsFeed, _with_remedy
+from outboard.sources.sqs.feed import Allowance, Desk, Price, SqsFeed, _with_remedy
 from outboard.sources.sqs.groups import LiveGroups
-from outboard.sources.sqs.queue import SqsQueue
+from outboard.sources.sqs.queue import MOST_PER_CALL, SqsQueue
 from outboard.sources.sqs.receipts import Receipts
+
+#: Seconds between two looks at whether a poller that is due may be opened.
+_CATCH_UP = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class SqsSettings:
-    """What an SQS source needs beside its queue: the facts of its events, its window, its part of the memory budget."""
+    """What an SQS source needs beside its queue: the facts of its events, its window, its part of the memory budget.
+
+    `memory` bounds what receives under way at once may bring at worst, in bytes.
+    """
 
     facts: QueueFacts
     window: float
     allowance: Allowance
     observer: MappingObserver
     jitter: Callable[[], float]
+    memory: int
 
 
 class SqsSource:
@@ -37,12 +44,18 @@ class SqsSource:
         self._open: dict[Lane, str] = {}
         self._polling = 0
         self._opened = 0
+        self._ending = 0
         self._failing = False
+        self._answered = False
+        self._behind = asyncio.Event()
+        self._receipts: Receipts | None = None
         self._now = asyncio.get_running_loop().time
         self._scaling = Scaling(self._now())
 
     def stop(self) -> None:
         self._stopping.set()
+        if self._receipts is not None:
+            self._receipts.stop()
         for lane in self._open:
             lane.stop()
 
@@ -64,14 +77,21 @@ class SqsSource:
             observer=settings.observer,
             jitter=settings.jitter,
             window=settings.window,
+            price=Price(),
+            receives=asyncio.Semaphore(
+                max(1, settings.memory // (2 * MOST_PER_CALL * attributes.maximum_message_size))
+            ),
         )
+        self._receipts = receipts
         settings.observer.state(MappingState.ENABLED, "")
         self._lanes = lanes
         async with asyncio.TaskGroup() as self._tasks:
             keeper = self._tasks.create_task(receipts.keep(), name="visibility")
+            growth = self._tasks.create_task(self._catch_up(), name="growth")
             if not self._stopping.is_set():
                 self._add_poller()
             await self._stopping.wait()
+            growth.cancel()
             while self._open:
                 await next(iter(self._open)).ended()
                 await asyncio.sleep(0)
@@ -87,6 +107,7 @@ class SqsSource:
     async def _forget(self, lane: Lane) -> None:
         await lane.ended()
         del self._open[lane]
+        self._ending = max(0, self._ending - 1)
         self._settings.observer.pollers(len(self._open))
         if not self._open and not self._stopping.is_set():
             self._add_poller()
@@ -98,15 +119,39 @@ class SqsSource:
 
     def polled(self, messages: int, asked: int, *, leaving: bool) -> None:
         self._polling -= 1
-        if messages and not self._failing and not self._stopping.is_set():
-            pollers = Pollers(len(self._open), self._polling, self._lanes.limit, self._lanes.saturated)
-            if self._scaling.grow(pollers, self._now(), full=messages >= asked, leaving=leaving):
-                self._add_poller()
+        if messages and not self._grow(full=messages >= asked, leaving=leaving):
+            self._behind.set()
+
+    def _grow(self, *, full: bool, leaving: bool) -> bool:
+        """Open another poller if it is deserved and may be now."""
+        if self._failing or self._stopping.is_set():
+            return False
+        lanes = self._lanes
+        pollers = Pollers(len(self._open), self._polling, lanes.limit, lanes.saturated, answered=self._answered)
+        grown = self._scaling.grow(pollers, self._now(), full=full, leaving=leaving)
+        if grown:
+            self._add_poller()
+        return grown
+
+    async def _catch_up(self) -> None:
+        """Open a poller that was deserved too soon after others: with all of them invoking, for as long as the function
+        takes, no receive would ask again.
+        """
+        while True:
+            await self._behind.wait()
+            self._behind.clear()
+            while self._polling == 0 and len(self._open) < self._lanes.limit:
+                await asyncio.sleep(_CATCH_UP)
+                self._grow(full=False, leaving=True)
 
     def settled(self, *, failed: bool) -> None:
         """A function that fails whole batches gets no more pollers until it succeeds again."""
         self._failing = failed
+        self._answered = True
 
     def surplus(self, *, idle: bool, backlog: bool) -> bool:
-        pollers = Pollers(len(self._open), self._polling, self._lanes.limit)
-        return len(self._open) > 1 and self._scaling.shed(pollers, idle=idle, backlog=backlog)
+        staying = len(self._open) - self._ending
+        pollers = Pollers(staying, self._polling, self._lanes.limit)
+        surplus = staying > 1 and self._scaling.shed(pollers, idle=idle, backlog=backlog)
+        self._ending += surplus
+        return surplus

@@ -1,0 +1,56 @@
+"""A thousand worlds, and that a seed is always the same world."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.simulation.plans import plan
+from tests.simulation.running import Finding, report
+from tests.simulation.worlds import simulate
+
+_ROOT = Path(__file__).parents[2]
+
+
+def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    # Beside other test workers, two processes are what a machine of two cores can give.
+    command = [sys.executable, "-W", "error", "-m", "tests.simulation", *arguments]
+    return subprocess.run(
+        command, check=False, cwd=_ROOT, env=os.environ | {"PYTHONPATH": str(_ROOT)}, capture_output=True, text=True
+    )
+
+
+def test_a_thousand_worlds_keep_every_promise() -> None:
+    done = _run("--seeds", "1000", "--workers", "2")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1000 seeds" in done.stdout
+
+
+def test_the_same_seed_is_the_same_run_in_every_process() -> None:
+    first, second = (_run("--from", "40", "--seeds", "3", "--verbose").stdout for _ in range(2))
+
+    assert len(first.splitlines()) > 100
+    # Objects that are shown without a name of their own have an address.
+    assert re.sub(r"0x[0-9a-f]+", "", first) == re.sub(r"0x[0-9a-f]+", "", second)
+
+
+def test_worlds_are_lively_enough_to_find_something() -> None:
+    """Kills, stops, failed and repeated attempts, dead letters and lost answers all occur, and often."""
+    histories = [simulate(plan(seed)).history for seed in range(60)]
+    lives = [life for history in histories for life in history.lives]
+    attempts = [attempt for history in histories for attempt in history.attempts]
+    faults = {exchange.fault for history in histories for exchange in history.exchanges}
+
+    assert sum(life.killed is not None for life in lives) > 10
+    assert sum(life.stop_asked is not None and life.killed is None for life in lives) > 60
+    assert sum(not attempt.done for attempt in attempts) > 100
+    assert sum(attempt.exchange.saw == "" for attempt in attempts) > 5
+    assert faults >= {"", "refused", "reset", "lost", "throttled", "failed", "slow", "silent", "mute", "partial"}
+
+
+def test_a_finding_names_its_seed_and_the_command_that_replays_it() -> None:
+    shown = report(Finding(7, ["at 1.000 s: lost"]))
+
+    assert shown == "seed 7: at 1.000 s: lost\n  replay: python -m tests.simulation --from 7 --seeds 1 --verbose"

@@ -1,0 +1,337 @@
+"""A lane takes records, batches them, has one batch in flight, and leaves nothing behind when it is stopped."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from outboard.core.batcher import BatchLimits
+from outboard.core.delivery import OnFailure, Policy
+from outboard.core.outcome import FunctionFailed, Succeeded, Throttled, TooLarge, Unavailable
+from outboard.runtime.lane import BatchLane, Work, positions
+from tests.unit.observe.stage import START, Stage
+from tests.unit.runtime.stage import BARE, ScriptedFeed, ScriptedFunction, record, records, work_of
+from tests.unit.virtual import virtual
+
+BROKEN = FunctionFailed("ValueError", "no such order")
+DOWN = Unavailable("ConnectionRefused", "nobody listens")
+THROTTLED = Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
+PARTIAL = Policy(OnFailure.RETURN, partial_responses=True)
+
+
+def reported(*identifiers: str) -> Succeeded:
+    items = ",".join(f'{{"itemIdentifier":"{identifier}"}}' for identifier in identifiers)
+    return Succeeded(f'{{"batchItemFailures":[{items}]}}'.encode())
+
+
+@asynccontextmanager
+async def running(feed: ScriptedFeed, work: Work) -> AsyncIterator[BatchLane]:
+    """A lane at work; leaving stops it and waits for its end."""
+    lane = BatchLane("poller-1", feed, work)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(lane.run(), name="lane")
+        yield lane
+        lane.stop()
+
+
+def elapsed() -> float:
+    return asyncio.get_running_loop().time() - 1000.0
+
+
+@virtual
+async def test_records_are_delivered_as_batches_and_settled() -> None:
+    stage, function, feed = Stage(), ScriptedFunction(), ScriptedFeed(records("a b c"), records("d"))
+    async with running(feed, work_of(stage, function)):
+        await asyncio.sleep(1)
+
+    assert function.payloads == ["a,b,c", "d"]
+    assert feed.said == ["delivered a b c", "delivered d"]
+    assert stage.value("delivered_events_total") == 4
+    assert stage.value("invoked_events_total") == 4
+
+
+@virtual
+async def test_a_lane_has_one_batch_in_flight_and_reads_nothing_meanwhile() -> None:
+    function, feed = ScriptedFunction(seconds=5), ScriptedFeed(records("a"), records("b"), records("c"))
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(4)
+        assert len(feed.reads) == 1
+        await asyncio.sleep(60)
+
+    assert function.most_under_way == 1
+    assert function.payloads == ["a", "b", "c"]
+
+
+@virtual
+async def test_a_window_gathers_until_its_end_which_counts_from_the_first_record() -> None:
+    function = ScriptedFunction()
+    feed = ScriptedFeed(records("a"), records("b"), pause=2)
+    async with running(feed, work_of(Stage(), function, limits=BatchLimits(10, 5.0, envelope=BARE))):
+        await asyncio.sleep(20)
+
+    assert [(round(at - 1000.0, 3), payload) for at, payload in function.invokes] == [(7.0, "a,b")]
+    assert feed.reads[:3] == [(10, None), (9, 1007.0), (8, 1007.0)]
+
+
+@virtual
+async def test_a_full_batch_does_not_wait_for_its_window_and_the_rest_goes_next() -> None:
+    function, feed = ScriptedFunction(), ScriptedFeed(records("a b c"))
+    async with running(feed, work_of(Stage(), function, limits=BatchLimits(2, 5.0, envelope=BARE))):
+        await asyncio.sleep(20)
+
+    assert [(round(at - 1000.0, 3), payload) for at, payload in function.invokes] == [(0.0, "a,b"), (5.0, "c")]
+
+
+@virtual
+async def test_a_feed_that_has_no_more_for_this_batch_has_it_sent_before_its_window_is_over() -> None:
+    function, feed = ScriptedFunction(), ScriptedFeed(records("a"), None)
+    async with running(feed, work_of(Stage(), function, limits=BatchLimits(10, 60.0, envelope=BARE))):
+        await asyncio.sleep(1)
+        assert function.payloads == ["a"]
+
+
+@virtual
+async def test_a_lane_that_holds_nothing_ends_with_its_feed() -> None:
+    feed = ScriptedFeed(None)
+    lane = BatchLane("poller-1", feed, work_of(Stage(), ScriptedFunction()))
+
+    await lane.run()
+    await lane.ended()
+
+    assert feed.said == []
+
+
+@virtual
+async def test_the_trace_of_a_batch_goes_with_its_invoke() -> None:
+    function, feed = ScriptedFunction(), ScriptedFeed(records("a b"))
+    work = work_of(Stage(), function, trace=lambda batch: f"Root={batch[0].identifier}")
+    async with running(feed, work):
+        await asyncio.sleep(1)
+
+    assert function.traces == ["Root=a"]
+
+
+@virtual
+async def test_what_a_function_failed_is_returned() -> None:
+    stage, function, feed = Stage(), ScriptedFunction(BROKEN), ScriptedFeed(records("a b"))
+    async with running(feed, work_of(stage, function)):
+        await asyncio.sleep(1)
+
+    assert feed.said == ["returned a b"]
+    assert stage.value("invocations_total", outcome="function_error") == 1
+    assert stage.value("failed_invoke_events_total") == 2
+
+
+@virtual
+async def test_a_partial_response_settles_both_parts() -> None:
+    stage, function, feed = Stage(), ScriptedFunction(reported("b")), ScriptedFeed(records("a b c"))
+    async with running(feed, work_of(stage, function, policy=PARTIAL)):
+        await asyncio.sleep(1)
+
+    assert feed.said == ["delivered a c", "returned b"]
+    assert stage.value("invocations_total", outcome="partial_failure") == 1
+    assert stage.value("delivered_events_total") == 2
+
+
+@virtual
+async def test_an_invalid_response_returns_the_whole_batch() -> None:
+    stage, function, feed = Stage(), ScriptedFunction(reported("zz")), ScriptedFeed(records("a b c"))
+    async with running(feed, work_of(stage, function, policy=PARTIAL)):
+        await asyncio.sleep(1)
+
+    assert feed.said == ["returned a b c"]
+    assert stage.value("invocations_total", outcome="invalid_response") == 1
+
+
+@virtual
+async def test_what_the_lane_holds_of_a_failed_key_goes_back_with_it() -> None:
+    page = [record("a1", "A"), record("b1", "B"), record("a2", "A"), record("b2", "B"), record("c1", "")]
+    function, feed = ScriptedFunction(reported("a1")), ScriptedFeed(page)
+    async with running(feed, work_of(Stage(), function, policy=PARTIAL, limits=BatchLimits(2, envelope=BARE))):
+        await asyncio.sleep(1)
+
+    assert function.payloads == ["a1,b1", "b2,c1"]
+    assert feed.said == ["delivered b1", "returned a1 a2", "delivered b2 c1"]
+
+
+@virtual
+async def test_followers_of_a_failed_half_go_back_with_it_from_the_batch_and_from_the_lane() -> None:
+    page = [record("a1", "A"), record("b1", "B"), record("a2", "A"), record("b2", "B"), record("a3", "A")]
+    function, feed = ScriptedFunction(TooLarge(), BROKEN), ScriptedFeed(page)
+    async with running(feed, work_of(Stage(), function, limits=BatchLimits(4, envelope=BARE))):
+        await asyncio.sleep(1)
+
+    assert function.payloads == ["a1,b1,a2,b2", "a1,b1"]
+    assert feed.said == ["returned a1 b1 a3", "returned a2 b2"]
+
+
+@virtual
+async def test_a_batch_that_is_too_large_is_split_and_counted() -> None:
+    stage, function, feed = Stage(), ScriptedFunction(TooLarge()), ScriptedFeed(records("a b"))
+    async with running(feed, work_of(stage, function)):
+        await asyncio.sleep(1)
+
+    assert function.payloads == ["a,b", "a", "b"]
+    assert stage.value("batch_bisections_total") == 1
+
+
+@virtual
+async def test_a_throttled_batch_is_sent_again_and_the_lane_shows_that_it_is_blocked() -> None:
+    stage, function = Stage(), ScriptedFunction(THROTTLED, THROTTLED, seconds=1)
+    feed = ScriptedFeed(records("a"))
+    async with running(feed, work_of(stage, function)):
+        await asyncio.sleep(2.4)
+        assert stage.value("mapping_state", state="blocked") == 0
+        await asyncio.sleep(0.2)
+        assert stage.value("mapping_state", state="blocked") == 1
+        await asyncio.sleep(10)
+        assert stage.value("mapping_state", state="blocked") == 0
+
+    assert function.payloads == ["a", "a", "a"]
+    assert feed.said == ["delivered a"]
+    assert stage.value("batch_retries_total") == 2
+
+
+@virtual
+async def test_a_lane_waiting_for_its_retry_holds_no_place_of_the_gate() -> None:
+    function, feed = ScriptedFunction(DOWN), ScriptedFeed(records("a"))
+    work = work_of(Stage(), function)
+    async with running(feed, work):
+        await asyncio.sleep(0.25)
+        assert function.payloads == ["a"]
+        assert work.gate.in_use == 0
+
+
+@virtual
+async def test_records_past_their_age_are_given_up_and_counted() -> None:
+    stage, function = Stage(), ScriptedFunction()
+    old, fresh = record("old", timestamp=START - 120), record("fresh", timestamp=START - 1)
+    policy = Policy(OnFailure.RETRY_FROM_LOWEST, maximum_record_age=60)
+    feed = ScriptedFeed([old, fresh])
+    async with running(feed, work_of(stage, function, policy=policy)):
+        await asyncio.sleep(1)
+
+    assert feed.said == ["gave up old: record_age_exceeded", "delivered fresh"]
+    assert stage.value("dropped_events_total", reason="record_age_exceeded") == 1
+
+
+# Stopping
+
+
+@virtual
+async def test_a_stop_while_collecting_releases_what_is_held() -> None:
+    function, feed = ScriptedFunction(), ScriptedFeed(records("a b"))
+    async with running(feed, work_of(Stage(), function, limits=BatchLimits(10, 60.0, envelope=BARE))):
+        await asyncio.sleep(1)
+    assert elapsed() == pytest.approx(1)
+
+    assert function.payloads == []
+    assert feed.said == ["released a b"]
+
+
+@virtual
+async def test_a_stop_while_reading_lets_the_read_answer_and_releases_what_it_brought() -> None:
+    function, feed = ScriptedFunction(), ScriptedFeed(records("a b"), pause=10)
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(1)
+    assert elapsed() == pytest.approx(10)
+
+    assert function.payloads == []
+    assert feed.said == ["released a b"]
+
+
+@virtual
+async def test_a_stop_while_waiting_for_a_retry_releases_the_batch_and_what_is_behind_it() -> None:
+    function, feed = ScriptedFunction(DOWN), ScriptedFeed(records("a b c"))
+    async with running(feed, work_of(Stage(), function, limits=BatchLimits(2, envelope=BARE))):
+        await asyncio.sleep(0.25)
+    assert elapsed() == pytest.approx(0.25)
+
+    assert function.payloads == ["a,b"]
+    assert feed.said == ["released a b", "released c"]
+
+
+@virtual
+async def test_a_stop_while_waiting_for_the_gate_releases_the_batch() -> None:
+    function, feed = ScriptedFunction(), ScriptedFeed(records("a b"))
+    work = work_of(Stage(), function, concurrency=1)
+    assert work.gate.try_enter()
+    async with running(feed, work):
+        await asyncio.sleep(1)
+
+    assert function.payloads == []
+    assert feed.said == ["released a b"]
+    work.gate.leave()
+    assert work.gate.in_use == 0
+
+
+@virtual
+async def test_a_stop_while_invoking_applies_the_answer_and_releases_the_rest() -> None:
+    function, feed = ScriptedFunction(reported("b"), seconds=5), ScriptedFeed(records("a b c d"))
+    work = work_of(Stage(), function, policy=PARTIAL, limits=BatchLimits(3, envelope=BARE))
+    async with running(feed, work):
+        await asyncio.sleep(1)
+    assert elapsed() == pytest.approx(5)
+
+    assert function.payloads == ["a,b,c"]
+    assert feed.said == ["delivered a c", "returned b", "released d"]
+    assert work.gate.in_use == 0
+
+
+@virtual
+async def test_a_stop_while_invoking_a_half_releases_the_other_one() -> None:
+    function, feed = ScriptedFunction(TooLarge(), seconds=5), ScriptedFeed(records("a b"))
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(7)
+    assert elapsed() == pytest.approx(10)
+
+    assert function.payloads == ["a,b", "a"]
+    assert feed.said == ["delivered a", "released b"]
+
+
+@virtual
+async def test_a_stop_while_invoking_what_fails_does_not_begin_a_retry() -> None:
+    function, feed = ScriptedFunction(DOWN, seconds=5), ScriptedFeed(records("a"))
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(1)
+    assert elapsed() == pytest.approx(5)
+
+    assert function.payloads == ["a"]
+    assert feed.said == ["released a"]
+
+
+@virtual
+async def test_a_cancelled_lane_leaves_no_place_behind_at_whatever_moment() -> None:
+    for ticks in range(12):
+        function, feed = ScriptedFunction(), ScriptedFeed(records("a"))
+        work = work_of(Stage(), function, concurrency=1)
+        assert work.gate.try_enter()
+        lane = BatchLane("poller-1", feed, work)
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(lane.run(), name="lane")
+            await asyncio.sleep(1)
+            work.gate.leave()
+            for _ in range(ticks):
+                await asyncio.sleep(0)
+            task.cancel()
+
+        assert work.gate.in_use == 0, f"cancelled {ticks} turns after a place was free"
+
+
+@virtual
+async def test_an_ended_lane_holds_nothing_and_is_not_blocked() -> None:
+    stage, function = Stage(), ScriptedFunction(DOWN, DOWN, DOWN)
+    async with running(ScriptedFeed(records("a")), work_of(stage, function)):
+        await asyncio.sleep(3)
+        stage.clock.now += 100
+        assert stage.value("oldest_unsettled_age_seconds") == 100
+        assert stage.value("mapping_state", state="blocked") == 1
+
+    assert stage.value("oldest_unsettled_age_seconds") == 0
+    assert stage.value("mapping_state", state="blocked") == 0
+
+
+@pytest.mark.parametrize(("identifiers", "shown"), [("a", "a"), ("a b c d", "a, b, c, d"), ("a b c d e", "a .. e")])
+def test_positions_name_few_records_and_the_ends_of_many(identifiers: str, shown: str) -> None:
+    assert positions(records(identifiers)) == shown
