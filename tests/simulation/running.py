@@ -12,7 +12,7 @@ from tests.simulation.plans import plan
 from tests.simulation.worlds import simulate
 
 #: Findings shown before a run gives up.
-_MOST_FINDINGS = 2000
+_MOST_FINDINGS = 20
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,8 +259,6 @@ async def test_a_stop_finishes_invokes_closes_the_connections_and_says_what_went
     async with world.running():
         await asyncio.sleep(1)
         assert not world.connections.closed
-        asyncio.get_running_loop().call_later(2, queue.send, "late")
-        asyncio.get_running_loop().call_later(9, lambda: None)
 
     assert world.outcome == {}
     assert world.connections.closed

@@ -80,7 +80,10 @@ def test_help_names_every_command_and_exit_code(capsys: pytest.CaptureFixture[st
     ("command", "texts"),
     [
         ("run", ["PATH", "$OUTBOARD_CONFIG, then configs/outboard.yaml", "--strict", "until SIGTERM or Ctrl-C"]),
-        ("check", ["PATH", "$OUTBOARD_CONFIG, then configs/outboard.yaml", "--live", "FILE:LINE: mapping NAME: FIELD:"]),
+        (
+            "check",
+            ["PATH", "$OUTBOARD_CONFIG, then configs/outboard.yaml", "--live", "FILE:LINE: mapping NAME: FIELD:"],
+        ),
         ("demo", ["--seconds", "default 30", "--rate", "--port", "--keep"]),
     ],
 )
@@ -110,7 +113,9 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["demo", "--port", "65536"], "argument --port: 65536 is not a port; give a number from 0 to 65535"),
     ],
 )
-def test_wrong_usage_is_said_on_stderr(arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_usage_is_said_on_stderr(
+    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert ended(arguments) == 2
 
     printed = capsys.readouterr()
@@ -142,7 +147,9 @@ def test_check_prints_every_problem_as_a_result(elsewhere: Path, capsys: pytest.
     assert err == "bad.yaml: 2 problems\n"
 
 
-def test_check_counts_a_single_problem_and_a_single_mapping(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_counts_a_single_problem_and_a_single_mapping(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (elsewhere / "one.yaml").write_text(GOOD + "    BatchSize: 0\n")
     (elsewhere / "good.yaml").write_text(GOOD)
 

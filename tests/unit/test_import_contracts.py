@@ -58,7 +58,12 @@ def test_the_package_keeps_its_contracts(copy: Path) -> None:
 def test_every_contract_is_broken_on_purpose_below() -> None:
     settings = tomllib.loads(SETTINGS.read_text("utf-8"))
 
-    assert {contract["name"] for contract in settings["tool"]["importlinter"]["contracts"]} == {ONE_WAY, PORT, OPENING, PURE}
+    assert {contract["name"] for contract in settings["tool"]["importlinter"]["contracts"]} == {
+        ONE_WAY,
+        PORT,
+        OPENING,
+        PURE,
+    }
 
 
 @pytest.mark.parametrize(

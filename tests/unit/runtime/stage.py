@@ -65,8 +65,12 @@ class ScriptedFeed:
         self.pages = list(pages)
         self.pause = pause
         self.said: list[str] = []
+        self.lost: set[str] = set()
         self.reads: list[tuple[int, float | None]] = []
         self._stopped = asyncio.Event()
+
+    def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:
+        return ()
 
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
         self.reads.append((limit, until))
@@ -90,6 +94,9 @@ class ScriptedFeed:
             self.said.append(f"delivered {names(delivered)}")
         if returned:
             self.said.append(f"returned {names(returned)}")
+
+    def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:
+        return [record for record in records if str(record.identifier) in self.lost]
 
     async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:
         self.said.append(f"gave up {names(records)}: {reason.value}")

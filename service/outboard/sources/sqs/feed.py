@@ -44,6 +44,10 @@ class Allowance(Protocol):
 class Pace(Protocol):
     """Who decides how many pollers there are."""
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the receive that ended last, anybody's, brought nothing."""
+
     def polling(self) -> None: ...
 
     def polled(self, messages: int, asked: int, *, leaving: bool) -> None: ...
@@ -115,8 +119,10 @@ class SqsFeed:
         now = asyncio.get_running_loop().time()
         asked = min(MOST_PER_CALL, limit)
         price = self._desk.price.of(now)
+        self._desk.pace.polling()  # waiting for room is as good: it says that there are pollers enough
         granted = await self._pay(asked * price, wait=until is None)
         if granted is None:
+            self._desk.pace.polled(0, 0, leaving=False)
             return None
         asked = max(1, min(asked, granted // price))
         wait = LONG_POLL if until is None else max(0, min(LONG_POLL, int(until - now)))
@@ -133,7 +139,7 @@ class SqsFeed:
         return records
 
     async def _pay(self, size: int, *, wait: bool) -> int | None:
-        """A place to receive in, and the bytes granted for it; None: not now, or the feed was stopped meanwhile."""
+        """A place to receive in, and the bytes granted for it; None: not now, or no longer wanted."""
         desk = self._desk
         if not desk.receives.locked() and desk.allowance.try_take(size):
             await desk.receives.acquire()  # at once: there is a place
@@ -149,7 +155,7 @@ class SqsFeed:
                 taking.cancel()
         if taking.cancelled():
             return None
-        if self._stopped.is_set():
+        if self._stopped.is_set() or desk.pace.quiet:
             desk.allowance.give_back(taking.result())
             desk.receives.release()
             return None
@@ -166,7 +172,6 @@ class SqsFeed:
     async def _receive(self, asked: int, wait: int) -> Sequence[Mapping[str, Any]]:
         """One receive, never cut off: messages of an answer nobody reads stay invisible. Nothing where it failed."""
         desk, loop = self._desk, asyncio.get_running_loop()
-        desk.pace.polling()
         started, messages = loop.time(), None
         try:
             messages = await desk.queue.receive(asked, wait, desk.receipts.receive_visibility)

@@ -47,6 +47,7 @@ class SqsSource:
         self._ending = 0
         self._failing = False
         self._answered = False
+        self._quiet = False
         self._behind = asyncio.Event()
         self._receipts: Receipts | None = None
         self._now = asyncio.get_running_loop().time
@@ -117,8 +118,14 @@ class SqsSource:
     def polling(self) -> None:
         self._polling += 1
 
+    @property
+    def quiet(self) -> bool:
+        return self._quiet
+
     def polled(self, messages: int, asked: int, *, leaving: bool) -> None:
         self._polling -= 1
+        if asked:
+            self._quiet = messages == 0
         if messages and not self._grow(full=messages >= asked, leaving=leaving):
             self._behind.set()
 

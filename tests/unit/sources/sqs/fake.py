@@ -143,6 +143,7 @@ class SteadyPace:
         self.polls = 0
         self.too_many = False
         self.failed: list[bool] = []
+        self.quiet = False
 
     def polling(self) -> None:
         self.polls += 1
@@ -161,7 +162,13 @@ class Scene:
     """A queue, its receipts, and the desk that feeds share; the jitter is none."""
 
     def __init__(
-        self, *, visibility: float = 30.0, fifo: bool = False, window: float = 0.0, budget: int = 64 * 1024 * 1024
+        self,
+        *,
+        visibility: float = 30.0,
+        fifo: bool = False,
+        window: float = 0.0,
+        budget: int = 64 * 1024 * 1024,
+        receives: int = 100,
     ) -> None:
         self.stage = Stage()
         self.sqs = FakeSqs(visibility)

@@ -337,7 +337,7 @@ async def test_with_nothing_held_it_waits_for_memory() -> None:
 
 
 @virtual
-async def test_the_estimate_follows_large_messages_at_once_and_small_ones_slowly() -> None:
+async def test_a_message_is_expected_to_be_as_large_as_the_largest_of_the_last_minutes() -> None:
     scene = Scene()
     feed = SqsFeed(scene.desk)
 
@@ -356,7 +356,12 @@ async def test_the_estimate_follows_large_messages_at_once_and_small_ones_slowly
     after_large = await paid()
     assert 501 < after_large < 503
     scene.sqs.send("small again")
-    assert await paid() == pytest.approx(after_large * 3 / 4, abs=0.01)
+    assert await paid() == after_large
+    await asyncio.sleep(130)
+    scene.sqs.send("small, later", "small, again")
+    await paid()
+    await asyncio.sleep(61)
+    assert await paid() < 3
 
 
 @virtual

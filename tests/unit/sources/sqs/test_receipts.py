@@ -153,17 +153,12 @@ async def test_without_the_permission_it_warns_once_and_asks_no_more() -> None:
     assert set(scene.sqs.times("ChangeMessageVisibilityBatch")) == {15.0}
 
 
+@pytest.mark.parametrize(("visibility", "asked_for"), [(0, 10), (10, 10), (30, 30), (900, 900)])
 @virtual
-async def test_a_queue_with_a_short_time_out_gets_one_that_can_be_kept() -> None:
-    scene = Scene(visibility=0)
-
-    assert scene.receipts.receive_visibility == 10
-    assert Scene(visibility=30).receipts.receive_visibility is None
+async def test_a_receive_names_the_time_out_that_is_counted_on(visibility: float, asked_for: int) -> None:
+    assert Scene(visibility=visibility).receipts.receive_visibility == asked_for
 
 
-@pytest.mark.xfail(
-    strict=True, reason="`Holds.due` offers a message that is at the cap again at once, though no time is gained by it"
-)
 @virtual
 async def test_extensions_end_at_twelve_hours_without_a_call_that_gains_nothing() -> None:
     scene = Scene(visibility=3600)
@@ -176,8 +171,7 @@ async def test_extensions_end_at_twelve_hours_without_a_call_that_gains_nothing(
     calls = scene.sqs.made("ChangeMessageVisibilityBatch")
     times = scene.sqs.times("ChangeMessageVisibilityBatch")
     ends = [at + body["Entries"][0]["VisibilityTimeout"] for at, body in zip(times, calls, strict=True)]
-    assert max(ends) <= 12 * 3600
-    assert scene.receipts.held == 0
+    assert 11.9 * 3600 < max(ends) <= 12 * 3600
     assert len(calls) < 30
 
 
@@ -251,28 +245,43 @@ async def test_a_delete_is_tried_while_the_handle_is_valid_and_then_counted_as_f
 
 
 @virtual
-async def test_what_is_deleted_already_is_not_extended_while_the_rest_is_tried_again() -> None:
+async def test_what_waits_to_be_deleted_is_not_extended() -> None:
     scene = Scene(visibility=30)
     scene.sqs.send("m-1", "m-2")
-    still_broken = first_fails("InternalError", fault=False)
-    gone: list[str] = []
-
-    def second_is_gone(body: Mapping[str, Any]) -> dict[str, Any]:
-        if not gone:
-            gone.append("m-2")
-            del scene.sqs.messages["m-2"]
-        return still_broken(body)
-
-    scene.sqs.answers["DeleteMessageBatch"] = [second_is_gone] * 6
+    scene.sqs.answers["DeleteMessageBatch"] = [first_fails("InternalError", fault=False)] * 6
     async with keeping(scene):
-        first, _ = await scene.received()
+        handles = await scene.received()
         await asyncio.sleep(5)
-        await scene.receipts.delete([first, _])
+        await scene.receipts.delete(handles)
 
-    assert [list(asked(scene, call)) for call in range(len(scene.sqs.made("ChangeMessageVisibilityBatch")))] == [
-        [first]
-    ]
+    assert max(scene.sqs.times("DeleteMessageBatch")) > 15
+    assert scene.sqs.made("ChangeMessageVisibilityBatch") == []
     assert logged(scene, "visibility lost") == []
+
+
+@virtual
+async def test_with_a_stop_a_delete_is_not_tried_for_long() -> None:
+    scene = Scene(visibility=3600)
+    scene.sqs.send("m-1")
+    scene.sqs.answers["DeleteMessageBatch"] = [BROKEN] * 99
+    handles = await scene.received()
+    scene.receipts.stop()
+
+    await scene.receipts.delete(handles)
+
+    assert len(scene.sqs.made("DeleteMessageBatch")) == 3
+    assert scene.stage.value("failed_delete_events_total") == 1
+
+
+@virtual
+async def test_a_handle_is_usable_as_long_as_its_message_is_kept() -> None:
+    scene = Scene(visibility=30)
+    scene.sqs.send("m-1")
+    (handle,) = await scene.received()
+    await asyncio.sleep(29)
+    assert scene.receipts.usable(handle)
+    await asyncio.sleep(2)
+    assert not scene.receipts.usable(handle)
 
 
 # Giving back

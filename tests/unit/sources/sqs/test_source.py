@@ -17,6 +17,9 @@ from tests.unit.virtual import virtual
 
 THROTTLED = Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
 
+#: Enough for a hundred receives at once.
+MEMORY = 100 * 2 * 10 * 1024 * 1024
+
 
 def mapping_of(
     scene: Scene,
@@ -297,7 +300,7 @@ async def test_a_defect_restarts_the_mapping_and_leaks_no_memory() -> None:
     mapping = mapping_of(scene, function, concurrency=20)
     async with running(mapping):
         await asyncio.sleep(3)
-        scene.sqs.answers["ReceiveMessage"] = [lambda _: {"Messages": [{"ReceiptHandle": "h", "Body": "no MessageId"}]}]
+        scene.sqs.answers["ReceiveMessage"] = [lambda _: 1 // 0]
         await asyncio.sleep(3)
         assert [line["event"] for line in scene.stage.lines].count("mapping crashed") == 1
         await asyncio.sleep(200)
