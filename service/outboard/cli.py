@@ -22,7 +22,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = command(options)
         sys.stdout.flush()  # here, where a reader that went away is expected
-        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -35,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"outboard: internal error: {type(error).__name__}: {error}; this is a defect of Outboard, please report "
               "it with the output of the same command under OUTBOARD_DEBUG=1", file=sys.stderr)  # fmt: skip
         return 70
+    return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -69,9 +69,6 @@ class ScriptedFeed:
         self.reads: list[tuple[int, float | None]] = []
         self._stopped = asyncio.Event()
 
-    def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:
-        return ()
-
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
         self.reads.append((limit, until))
         if self._stopped.is_set():

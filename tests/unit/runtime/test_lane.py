@@ -216,6 +216,50 @@ async def test_records_past_their_age_are_given_up_and_counted() -> None:
     assert stage.value("dropped_events_total", reason="record_age_exceeded") == 1
 
 
+@virtual
+async def test_what_the_source_took_back_before_a_retry_is_not_sent_again() -> None:
+    function, feed = ScriptedFunction(DOWN), ScriptedFeed(records("a b c"))
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(0.2)
+        feed.lost = {"b"}
+        await asyncio.sleep(5)
+
+    assert function.payloads == ["a,b,c", "a,c"]
+    assert feed.said == ["returned b", "delivered a c"]
+
+
+@virtual
+async def test_a_record_that_no_invoke_can_carry_goes_back_and_is_logged() -> None:
+    stage, function = Stage(), ScriptedFunction()
+    feed = ScriptedFeed(records("huge"))
+    async with running(feed, work_of(stage, function, policy=Policy(OnFailure.RETURN, payload_limit=3))):
+        await asyncio.sleep(1)
+
+    assert function.payloads == []
+    assert feed.said == ["returned huge"]
+    assert [line["positions"] for line in stage.lines if line["event"] == "event too large for an invoke"] == ["huge"]
+
+
+@virtual
+async def test_batches_that_fail_one_after_the_other_are_paced_up_to_five_seconds() -> None:
+    function = ScriptedFunction(*[BROKEN] * 7)
+    feed = ScriptedFeed(*[records(str(number)) for number in range(8)])
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(60)
+
+    assert [round(at - 1000.0, 3) for at, _ in function.invokes] == [0.0, 0.0, 0.5, 1.5, 3.5, 7.5, 12.5, 17.5]
+
+
+@virtual
+async def test_a_delivered_batch_ends_the_pacing() -> None:
+    function = ScriptedFunction(BROKEN, BROKEN, Succeeded(b""), BROKEN)
+    feed = ScriptedFeed(*[records(str(number)) for number in range(5)])
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(60)
+
+    assert [round(at - 1000.0, 3) for at, _ in function.invokes] == [0.0, 0.0, 0.5, 0.5, 0.5]
+
+
 # Stopping
 
 

@@ -155,7 +155,8 @@ class SqsFeed:
                 taking.cancel()
         if taking.cancelled():
             return None
-        if self._stopped.is_set() or desk.pace.quiet:
+        # The last poller goes on: ending here, it would be opened again, wait again and end again.
+        if self._stopped.is_set() or (desk.pace.quiet and desk.pace.surplus(idle=True, backlog=False)):
             desk.allowance.give_back(taking.result())
             desk.receives.release()
             return None

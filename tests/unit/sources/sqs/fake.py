@@ -187,7 +187,7 @@ class Scene:
             jitter=lambda: 0.0,
             window=window,
             price=Price(),
-            receives=asyncio.Semaphore(16),
+            receives=asyncio.Semaphore(receives),
         )
 
     async def received(self, count: int = 10) -> list[str]:

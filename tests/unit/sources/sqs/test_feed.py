@@ -365,6 +365,57 @@ async def test_a_message_is_expected_to_be_as_large_as_the_largest_of_the_last_m
 
 
 @virtual
+async def test_only_so_many_receive_at_once() -> None:
+    scene = Scene(receives=2)
+    feeds = [SqsFeed(scene.desk) for _ in range(3)]
+    async with asyncio.TaskGroup() as group:
+        for feed in feeds:
+            group.create_task(feed.read(10, None), name="read")
+
+    assert scene.sqs.times("ReceiveMessage") == [0.0, 0.0, 20.0]
+    assert scene.share.used == 0
+
+
+@pytest.mark.parametrize("failure", [BROKEN, None])
+@virtual
+async def test_a_place_to_receive_is_free_again_after_each_receive(failure: CallFailed | None) -> None:
+    scene = Scene(receives=1)
+    scene.sqs.answers["ReceiveMessage"] = [failure] if failure else []
+    feed = SqsFeed(scene.desk)
+    for _ in range(3):
+        await read(feed)
+
+    assert not scene.desk.receives.locked()
+
+
+@virtual
+async def test_a_stop_ends_a_wait_for_a_place_to_receive() -> None:
+    scene = Scene(receives=1)
+    feed = SqsFeed(scene.desk)
+    await scene.desk.receives.acquire()
+    asyncio.get_running_loop().call_later(3, feed.stop)
+
+    assert await feed.read(10, None) is None
+    assert elapsed() == pytest.approx(3)
+    scene.desk.receives.release()
+    assert not scene.desk.receives.locked()
+    assert scene.share.used == 0
+
+
+@virtual
+async def test_a_read_that_is_cancelled_while_it_waits_for_memory_leaves_its_place_to_others() -> None:
+    scene = Scene(receives=1, budget=1024 * KIB)
+    while scene.share.try_take(KIB):
+        pass
+    async with asyncio.TaskGroup() as group:
+        reading = group.create_task(SqsFeed(scene.desk).read(10, None), name="read")
+        await asyncio.sleep(1)
+        reading.cancel()
+
+    assert not scene.desk.receives.locked()
+
+
+@virtual
 async def test_where_little_is_granted_fewer_messages_are_asked_for() -> None:
     scene = Scene(budget=512 * KIB)
     scene.sqs.send("large", body="x" * 60 * KIB)
@@ -419,6 +470,20 @@ async def test_what_is_given_up_goes_back_to_the_queue_whose_redrive_policy_deci
     assert list(scene.sqs.messages) == ["m-1"]
     assert scene.share.used == 0
     assert scene.stage.value("returned_events_total") == 1
+
+
+@virtual
+async def test_what_visibility_was_lost_of_is_not_ours_to_send() -> None:
+    scene = Scene(visibility=30)
+    scene.sqs.send("m-1")
+    feed = SqsFeed(scene.desk)
+    old = await read(feed)
+    await asyncio.sleep(25)
+    scene.sqs.send("m-2")
+    new = await read(feed)
+    await asyncio.sleep(6)
+
+    assert named(feed.lapsed([*old, *new])) == ["m-1"]
 
 
 # FIFO groups

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from outboard.aws.calls import Refused
+from outboard.aws.calls import CallFailed, Refused
 from outboard.config.arns import Arn
 from outboard.sources.sqs.queue import EntryError, SqsQueue, url_of
 from tests.unit.sources.sqs.fake import URL, FakeSqs, failed
@@ -131,3 +131,33 @@ async def test_a_refused_call_is_not_tried_again_here() -> None:
         await SqsQueue(sqs, URL).delete(HANDLES)
 
     assert len(sqs.made("DeleteMessageBatch")) == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"Messages": "none"},
+        {"Messages": ["text"]},
+        {"Messages": [{"MessageId": "m-1", "Body": "no handle"}]},
+        {"Messages": [{"MessageId": 1, "ReceiptHandle": "h", "Body": "b"}]},
+    ],
+)
+@virtual
+async def test_an_unreadable_receive_is_a_failed_call(answer: dict[str, Any]) -> None:
+    with pytest.raises(CallFailed, match="not what SQS documents"):
+        await queue_answering("ReceiveMessage", answer).receive(10, 0, None)
+
+
+@pytest.mark.parametrize("answer", [{"Failed": [{}]}, {"Failed": [{"Id": "9"}]}, {"Successful": [{"Id": "x"}]}])
+@virtual
+async def test_an_unreadable_batch_answer_is_a_failed_call(answer: dict[str, Any]) -> None:
+    with pytest.raises(CallFailed, match="not what SQS documents"):
+        await queue_answering("DeleteMessageBatch", answer).delete(HANDLES)
+
+
+@virtual
+async def test_unreadable_attributes_are_a_failed_call() -> None:
+    queue = queue_answering("GetQueueAttributes", {"Attributes": {"VisibilityTimeout": "soon"}})
+
+    with pytest.raises(CallFailed, match="not what SQS documents"):
+        await queue.attributes()

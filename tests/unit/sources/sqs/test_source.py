@@ -9,6 +9,7 @@ import pytest
 from outboard.aws.calls import CallFailed, Refused
 from outboard.core.batcher import BatchLimits
 from outboard.core.outcome import FunctionFailed, Outcome, Throttled
+from outboard.runtime.budget import ByteBudget
 from outboard.runtime.mapping import MappingRun
 from outboard.sources.sqs.source import SqsSettings, SqsSource
 from tests.unit.runtime.stage import ScriptedFunction, work_of
@@ -161,7 +162,7 @@ async def test_at_idle_one_poller_is_left_and_never_none() -> None:
         most = pollers(scene)
         assert most is not None
         assert most > 10
-        await asyncio.sleep(120)
+        await asyncio.sleep(300)
         assert pollers(scene) == 1
         polls = len(scene.sqs.made("ReceiveMessage"))
         await asyncio.sleep(100)
@@ -310,3 +311,31 @@ async def test_a_defect_restarts_the_mapping_and_leaks_no_memory() -> None:
 
     assert scene.share.used == 0
     assert sorted(scene.sqs.deleted) == sorted(f"m-{number}" for number in range(1000))
+
+
+@virtual
+async def test_a_quiet_mapping_gets_its_turn_where_memory_is_always_short() -> None:
+    """Another mapping takes and gives back all the time, so that there is memory only for those who wait for it."""
+    budget = ByteBudget(1024 * 1024)
+    scene, function = Scene(), ScriptedFunction()
+    scene.share = budget.share("orders")
+    busy = budget.share("busy")
+    async with running(mapping_of(scene, function)), asyncio.TaskGroup() as group:
+        await asyncio.sleep(1)
+        while busy.try_take(1024):
+            pass
+
+        async def churn() -> None:
+            while True:
+                granted = await busy.take(512 * 1024)
+                await asyncio.sleep(0.1)
+                busy.give_back(granted)
+
+        busy.give_back(busy.used)
+        churning = [group.create_task(churn(), name="busy") for _ in range(4)]
+        await asyncio.sleep(25)
+        scene.sqs.send("m-1")
+        await asyncio.sleep(60)
+        for task in churning:
+            task.cancel()
+        assert scene.sqs.deleted == ["m-1"]
