@@ -107,8 +107,10 @@ def _run(options: argparse.Namespace) -> int:
     from outboard.app import run_service
     from outboard.observe import logs
     from outboard.observe.http import PortUnavailable
+    from outboard.runtime import heap
 
     logs.configure(loaded.configuration.logging.level, loaded.configuration.logging.format)
+    heap.give_freed_payloads_back()
     try:
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
             return runner.run(run_service(loaded, str(path)))

@@ -23,6 +23,9 @@ class Faulty:
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         await self.real.settle(delivered, returned)
 
+    def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:
+        return self.real.lapsed(records)
+
     async def give_up(self, records: Sequence[Record], reason: object) -> None:
         await self.real.settle((), records)
 
@@ -62,15 +65,18 @@ class SharesGroups(Faulty):
 
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
         records = await self.real.read(limit, until)
-        self.desk.receipts.forget(handles(records or ()))
+        self.desk.receipts.leave(handles(records or ()))
         return records
+
+    def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:
+        return ()
 
 
 class ForgetsOnStop(Faulty):
     """What was received and not sent stays invisible."""
 
     async def release(self, records: Sequence[Record]) -> None:
-        self.desk.receipts.forget(handles(records))
+        self.desk.receipts.leave(handles(records))
 
 
 class CutsReceivesOff(Faulty):

@@ -26,21 +26,26 @@ def stopping(history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
             yield f"{life.process.name} took {life.ended - life.stop_asked:.1f} s to stop, allowed {life.drain_seconds}"
         yield from _forgotten(life, life.ended, history, places)
         yield from _done_and_coming_again(life, life.ended, history)
-        yield from _received_again(life, life.stop_asked, history)
+        yield from _received_again(life, life.ended, history, places)
 
 
 def _forgotten(life: Life, ended: float, history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
+    """What was received and never sent is visible; where the time to drain ran out, that is asked of what came in time."""
     sent = {handle for attempt in history.attempts for handle in attempt.handles}
-    late = set(life.late)
-    troubled = visibility_troubled(life.process.name, ended + 1, history)
+    troubled = visibility_troubled(life.process.name, ended + _VISIBLE_WITHIN, history)
     for handed in history.handed:
-        caller = handed.exchange.caller
-        if caller.process is not life.process or handed.handle in sent or caller.mapping in late:
+        exchange = handed.exchange
+        if exchange.caller.process is not life.process or handed.handle in sent or troubled:
             continue
-        answered = handed.exchange.saw in {"answered", "cut off"} or not handed.exchange.fault
+        if exchange.caller.mapping in life.late and (
+            exchange.saw != "answered" or (exchange.ended or 0.0) > ended - 2.0
+        ):
+            continue
+        answered = exchange.saw in {"answered", "cut off"} or not exchange.fault
         hidden = handed.lapses > ended + _VISIBLE_WITHIN and not _taken_again(handed, ended, history, places)
-        if answered and hidden and not troubled:
-            yield f"{life.process.name} ended at {ended - START:.3f} s and left {handed.message} invisible until {handed.lapses - START:.3f} s"
+        if answered and hidden:
+            until = handed.lapses - START
+            yield f"{life.process.name} ended at {ended - START:.3f} s and left {handed.message} invisible until {until:.3f} s"
 
 
 def _done_and_coming_again(life: Life, ended: float, history: History) -> Iterator[str]:
@@ -61,11 +66,16 @@ def _done_and_coming_again(life: Life, ended: float, history: History) -> Iterat
             yield f"{life.process.name} ended at {ended - START:.3f} s and had not deleted {sorted(kept)}"
 
 
-def _received_again(life: Life, stop_asked: float, history: History) -> Iterator[str]:
+def _received_again(life: Life, ended: float, history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
     """A process that stops does not receive again what it has just handed back: that would use up receives."""
     seen: set[str] = set()
     for handed in history.handed:
-        if handed.exchange.caller.process is life.process and handed.at > stop_asked:
+        exchange = handed.exchange
+        if exchange.caller.process is not life.process or exchange.fault or exchange.caller.mapping in life.late:
+            continue
+        if places[exchange.caller.mapping].plan.duplicates:
+            continue
+        if (life.stop_asked or ended) < handed.at <= ended:
             if handed.message in seen:
                 yield f"{life.process.name} stops, and received {handed.message} again at {handed.at - START:.3f} s"
             seen.add(handed.message)

@@ -152,7 +152,7 @@ class MappingObserver:
         if isinstance(outcome, Succeeded):
             self._invoking.successes.inc()
             self._invoking.invoke_seconds.observe(seconds)
-            self._trouble.over(lane)
+            self._trouble.invoke_succeeded(lane)
             self._log.debug("batch delivered", events=events, seconds=seconds, **where)
             return
         why = explain(outcome)
@@ -186,7 +186,7 @@ class MappingObserver:
         self._invoking.invoke_seconds.observe(seconds)
         self._invoking.failed_invoke_events.inc(events)
         lane = where["lane"]
-        self._trouble.failed(lane, failure)
+        self._trouble.invoke_failed(lane, failure)
         fields = {"outcome": ended.value, "events": events, **where, **_error(failure)}
         self._invoke_warnings.write(lane, failure.at, "invoke failed", **fields)
 

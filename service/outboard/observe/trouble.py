@@ -43,6 +43,17 @@ class Trouble:
     def __init__(self) -> None:
         self._failures: dict[str, Failure] = {}
         self._blocked: dict[str, float] = {}
+        self._lanes: set[str] = set()
+
+    def invoke_failed(self, lane: str, failure: Failure) -> None:
+        self._lanes.add(lane)
+        self._failures[lane] = failure
+
+    def invoke_succeeded(self, lane: str) -> None:
+        """The function works again: over for this lane, and for all whose batch is not failing over and over."""
+        for place in self._lanes - (self._blocked.keys() - {lane}):
+            self._failures.pop(place, None)
+        self._lanes &= self._failures.keys()
 
     def failed(self, place: str, failure: Failure) -> None:
         self._failures[place] = failure

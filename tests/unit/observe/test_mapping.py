@@ -300,8 +300,13 @@ def test_a_failed_call_shows_until_one_like_it_succeeds_and_is_no_failed_read(
     assert stage.events("warning") == ["call failed"]
 
 
-def test_a_success_in_the_lane_that_failed_ends_the_last_error(stage: Stage) -> None:
+def test_a_success_in_any_lane_ends_the_last_error_but_for_a_blocked_one(stage: Stage) -> None:
     fail(stage, "poller-1")
+    succeed(stage, "poller-2")
+    assert stage.observer.snapshot()["lastError"] is None
+
+    fail(stage, "poller-1")
+    stage.observer.lane_blocked("poller-1", stage.clock(), FAILED)
     succeed(stage, "poller-2")
     assert stage.observer.snapshot()["lastError"] is not None
 
