@@ -79,12 +79,29 @@ class BatchLane:
         while not self._stop.requested:
             if batcher.due(self._now()):
                 return batcher.cut()
-            records = await self._feed.read(batcher.room, batcher.deadline)
+            records = await self._read()
             if records is None:
                 return [] if self._stop.requested else batcher.cut()
             if records:
                 batcher.add(records, self._now())
         return []
+
+    async def _read(self) -> Sequence[Record] | None:
+        """Read for the next batch. A stop hands back at once what is held for it, however long the read still takes."""
+        read = self._feed.read(self._batcher.room, self._batcher.deadline)
+        if not len(self._batcher):
+            return await read
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(read, name=f"{self.name} reads")
+            handing_back = group.create_task(self._hand_back_on_stop(), name=f"{self.name} hands back")
+            await asyncio.wait({reading})
+            if not self._stop.requested:
+                handing_back.cancel()
+        return reading.result()
+
+    async def _hand_back_on_stop(self) -> None:
+        await self._stop.wait()
+        await self._release(self._batcher.remove(lambda _: True))
 
     async def _deliver(self, batch: list[Record]) -> None:
         work = self._work

@@ -306,7 +306,7 @@ def test_a_success_in_any_lane_ends_the_last_error_but_for_a_blocked_one(stage: 
     assert stage.observer.snapshot()["lastError"] is None
 
     fail(stage, "poller-1")
-    stage.observer.lane_blocked("poller-1", stage.clock(), FAILED)
+    stage.observer.lane_blocked("poller-1", START, BROKEN)
     succeed(stage, "poller-2")
     assert stage.observer.snapshot()["lastError"] is not None
 
