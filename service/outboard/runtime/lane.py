@@ -1,6 +1,7 @@
 """Knows the loop of one lane: take records, batch them, deliver the batch, settle it; one batch in flight at most."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -18,6 +19,9 @@ from outboard.runtime.waiting import Stop
 
 #: A lane whose batches keep failing waits this long at most before it looks for others, which may be good.
 _LONGEST_PAUSE = 5.0
+
+#: Seconds that a cancelled lane has for handing back what it holds.
+_LAST_HAND_BACK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,12 @@ class BatchLane:
                     pause = backoff.delay(self._failed_batches - 1, self._work.jitter())
                     await self._stop.sleep(min(_LONGEST_PAUSE, pause))
             await self._release(self._batcher.remove(lambda _: True))
+        except asyncio.CancelledError:
+            # The time to drain is over: what was never sent goes back all the same, which takes one call.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_HAND_BACK):
+                    await self._release(self._batcher.remove(lambda _: True))
+            raise
         finally:
             self._work.observer.holding(self.name, None)
             self._work.observer.lane_closed(self.name)
@@ -79,29 +89,12 @@ class BatchLane:
         while not self._stop.requested:
             if batcher.due(self._now()):
                 return batcher.cut()
-            records = await self._read()
+            records = await self._feed.read(batcher.room, batcher.deadline)
             if records is None:
                 return [] if self._stop.requested else batcher.cut()
             if records:
                 batcher.add(records, self._now())
         return []
-
-    async def _read(self) -> Sequence[Record] | None:
-        """Read for the next batch. A stop hands back at once what is held for it, however long the read still takes."""
-        read = self._feed.read(self._batcher.room, self._batcher.deadline)
-        if not len(self._batcher):
-            return await read
-        async with asyncio.TaskGroup() as group:
-            reading = group.create_task(read, name=f"{self.name} reads")
-            handing_back = group.create_task(self._hand_back_on_stop(), name=f"{self.name} hands back")
-            await asyncio.wait({reading})
-            if not self._stop.requested:
-                handing_back.cancel()
-        return reading.result()
-
-    async def _hand_back_on_stop(self) -> None:
-        await self._stop.wait()
-        await self._release(self._batcher.remove(lambda _: True))
 
     async def _deliver(self, batch: list[Record]) -> None:
         work = self._work
