@@ -25,6 +25,7 @@ from outboard.config.resolving import (
 )
 from outboard.config.rules import source_type
 from outboard.config.sentences import broken_by
+from outboard.config.state_rules import broken_state_rules, why_unkept
 from outboard.config.written import NO_VALUE, nulls
 
 
@@ -95,6 +96,7 @@ def parse(texts: Mapping[str, str]) -> Loaded:
     for entry in entries:
         if entry.fields:
             _resolve(entry, configuration or Configuration())
+            _find_state(entry, configuration, blocks)
     blocks.problems += _duplicates(entries)
     if not entries and not blocks.problems:
         first = next(iter(texts), "the configuration")
@@ -126,7 +128,7 @@ def _configured(blocks: Blocks) -> Configuration | None:
     written = {key: value for key, value in blocks.values.items() if key in BLOCKS}
     state = written.get("State")
     if isinstance(state, dict):
-        blocks.complain(_state_rules(state))
+        blocks.complain(broken_state_rules(state))
     nothing = [Broken(path, NO_VALUE) for path in nulls(written)]
     try:
         configuration = Configuration.model_validate(written)
@@ -136,13 +138,6 @@ def _configured(blocks: Blocks) -> Configuration | None:
         return None
     blocks.complain(nothing)
     return configuration
-
-
-def _state_rules(state: Mapping[str, Any]) -> Iterator[Broken]:
-    kind = state.get("Type", "sqlite")
-    for name, only in (("Path", "sqlite"), ("TableName", "dynamodb")):
-        if name in state and kind != only:
-            yield Broken(("State", name), f"is only for Type {only}; remove it, or set Type: {only}")
 
 
 def _defaults(blocks: Blocks) -> Understood:
@@ -203,6 +198,17 @@ def _resolve(entry: _Entry, configuration: Configuration) -> None:
     elif isinstance(name, str):
         entry.uuid = default_uuid(configuration.installation, name)
     entry.mapping = None if entry.problems else resolved.mapping
+
+
+def _find_state(entry: _Entry, configuration: Configuration | None, blocks: Blocks) -> None:
+    """Mappings that need none run whatever State says."""
+    if entry.mapping is None or configuration is None:
+        return
+    unkept = why_unkept(entry.mapping, configuration.state)
+    if unkept is not None:
+        place = blocks.places["State"].inside("Type")
+        entry.problems.append(place.problem(unkept, mapping=entry.label, name="State.Type"))
+        entry.mapping = None
 
 
 def _duplicates(entries: list[_Entry]) -> Iterator[Problem]:

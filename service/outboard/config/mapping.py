@@ -141,6 +141,11 @@ class EventSourceMapping(BaseModel):
         return self.source.resource
 
     @property
+    def stream_name(self) -> str:
+        """Kinesis: the stream's name, the last part of its ARN."""
+        return self.source.resource.rpartition("/")[2]
+
+    @property
     def fifo(self) -> bool:
         """SQS: whether the queue keeps the order of its message groups."""
         return self.source_type is SourceType.SQS and self.source.resource.endswith(".fifo")
@@ -149,6 +154,16 @@ class EventSourceMapping(BaseModel):
     def report_batch_item_failures(self) -> bool:
         """Whether the function's answer is read."""
         return bool(self.function_response_types)
+
+    @property
+    def retry_attempts(self) -> int | None:
+        """Retries after which records are given up; None if never."""
+        return None if self.maximum_retry_attempts < 0 else self.maximum_retry_attempts
+
+    @property
+    def record_age(self) -> float | None:
+        """Seconds after which a record is given up; None if never."""
+        return None if self.maximum_record_age_in_seconds < 0 else float(self.maximum_record_age_in_seconds)
 
     @property
     def window(self) -> float:

@@ -24,6 +24,7 @@ from outboard.config.support import (
     UNDERSTOOD_OUTPUT,
     has,
     is_neutral,
+    labels,
     owners,
 )
 from outboard.config.written import NO_VALUE, Written, nulls
@@ -165,7 +166,7 @@ def _not_carried_out(fields: dict[str, Any], source: SourceType) -> list[Broken]
     broken: list[Broken] = []
     if source not in CARRIED_OUT:
         where = "SelfManagedEventSource" if Written(fields).self_managed else "EventSourceArn"
-        running = ", ".join(LABELS[it] for it in SourceType if it in CARRIED_OUT)
+        running = labels(CARRIED_OUT)
         only = f"is a {label} source, and Outboard carries out only {running} so far; leave this mapping with AWS"
         broken.append(Broken((where,), only))
     waiting = [field for field in fields if source in NOT_CARRIED_OUT.get(field, ())]

@@ -26,6 +26,8 @@ _PLAIN_ACCESS = frozenset(
         "OAUTHBEARER_IDENTITY_POOL",
     }
 )
+#: In epoch seconds; in milliseconds it is a moment of 1973.
+_YEAR_5138 = 100_000_000_000.0
 #: Access entries that say everything by their type.
 _BARE_ACCESS = frozenset({"IAM_AUTH", "IAM_OAUTHBEARER_AUTH"})
 
@@ -96,8 +98,19 @@ def _starting_position(fields: Written) -> Iterator[Broken]:
         )
     if position == "AT_TIMESTAMP" and moment is None:
         yield Broken(("StartingPositionTimestamp",), "is missing; StartingPosition AT_TIMESTAMP needs it")
+    if (fields.number("StartingPositionTimestamp") or 0) >= _YEAR_5138:
+        yield Broken(("StartingPositionTimestamp",), "is thousands of years ahead; write seconds, not milliseconds")
     if position != "AT_TIMESTAMP" and moment is not None:
         yield Broken(("StartingPositionTimestamp",), "is only for StartingPosition AT_TIMESTAMP; remove it")
+
+
+def _no_consumer(fields: Written) -> Iterator[Broken]:
+    stream, consumer, _ = (fields.text("EventSourceArn") or "").partition("/consumer/")
+    if consumer:
+        yield Broken(
+            ("EventSourceArn",),
+            f"names a consumer, and enhanced fan-out is not carried out yet; name the stream itself: {stream}",
+        )
 
 
 def _no_timestamp(fields: Written) -> Iterator[Broken]:
@@ -173,7 +186,7 @@ _EVERY: tuple[Rule, ...] = (_poller_order, _secrets, _source_endpoint)
 _STREAM: tuple[Rule, ...] = (_starting_position, _record_age, _destination)
 _RULES: Mapping[SourceType, tuple[Rule, ...]] = {
     SourceType.SQS: (_sqs_batch, _sqs_scaling),
-    SourceType.KINESIS: (*_STREAM, _kafka_topic_destination),
+    SourceType.KINESIS: (*_STREAM, _kafka_topic_destination, _no_consumer),
     SourceType.DYNAMODB: (*_STREAM, _kafka_topic_destination, _no_timestamp),
     SourceType.KAFKA: (*_STREAM, kafka),
     SourceType.RABBITMQ: (_queue,),

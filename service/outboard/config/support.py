@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from outboard.config.arns import LABELS, SourceType
 
 SQS = frozenset({SourceType.SQS})
+KINESIS = frozenset({SourceType.KINESIS})
 STREAMS = frozenset({SourceType.KINESIS, SourceType.DYNAMODB})
 KAFKA = frozenset({SourceType.KAFKA})
 MQ = frozenset({SourceType.RABBITMQ, SourceType.ACTIVEMQ})
@@ -41,13 +42,19 @@ MSK_ONLY = frozenset({"EventSourceArn", "AmazonManagedKafkaEventSourceConfig", "
 SELF_MANAGED_ONLY = frozenset({"SelfManagedEventSource", "SelfManagedKafkaEventSourceConfig"})
 
 #: Sources that Outboard carries out. A mapping of another one is checked completely, then refused.
-CARRIED_OUT = SQS
+CARRIED_OUT = SQS | KINESIS
+
+#: Sources that do not keep their readers' positions themselves: State does.
+STATEFUL = STREAMS | DOCUMENTDB
 
 #: Field -> the carried-out sources for which AWS has it and Outboard does not carry it out yet.
 NOT_CARRIED_OUT: Mapping[str, frozenset[SourceType]] = {
-    "FilterCriteria": SQS,
-    "KMSKeyArn": SQS,
+    "FilterCriteria": CARRIED_OUT,
+    "KMSKeyArn": CARRIED_OUT,
     "ProvisionedPollerConfig": SQS,
+    "ParallelizationFactor": KINESIS,
+    "TumblingWindowInSeconds": KINESIS,
+    "DestinationConfig": KINESIS,
 }
 
 #: What AWS prints for a field that is not in use; nothing, and blocks of nothing, are neutral for every field.
@@ -86,6 +93,7 @@ INSTEAD: Mapping[tuple[SourceType, str], str] = {
     (SourceType.SQS, "MaximumRecordAgeInSeconds"): "remove it and set the queue's MessageRetentionPeriod",
     (SourceType.SQS, "DestinationConfig"): "remove it and give the queue a dead-letter queue by its redrive policy",
     (SourceType.SQS, "ParallelizationFactor"): "remove it and set ScalingConfig.MaximumConcurrency",
+    (SourceType.KINESIS, "ScalingConfig"): "remove it and set MaximumConcurrency",
     (
         SourceType.SQS,
         "BisectBatchOnFunctionError",
@@ -116,5 +124,10 @@ def _is_empty(value: object) -> bool:
 
 def owners(field: str) -> str:
     """The sources that have a field, for a sentence."""
-    names = [LABELS[source] for source in SourceType if source in SOURCES_OF.get(field, EVERY)]
+    return labels(SOURCES_OF.get(field, EVERY))
+
+
+def labels(sources: frozenset[SourceType]) -> str:
+    """The names of sources, for a sentence."""
+    names = [LABELS[source] for source in SourceType if source in sources]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -61,6 +61,18 @@ class Invoking:
         self.limit = series.gauge("concurrency_limit")
 
 
+class Positions:
+    """What is counted about shards and the positions in them."""
+
+    def __init__(self, series: MappingSeries) -> None:
+        self.owned = series.gauge("shards_owned")
+        self.waiting = series.gauge("shards_waiting")
+        self.done = series.counter("shards_done_total")
+        self.resets = series.counters("position_resets_total")
+        self.commit_errors = series.counters("commit_errors_total")
+        self.last_checkpoint = series.gauge("last_checkpoint_timestamp_seconds")
+
+
 class Settling:
     """What is counted between the function's answer and the end of a record's way."""
 

@@ -1,57 +1,22 @@
 """Knows every metric that exists: one table, from which the registry, the documentation and the tests are made."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from outboard.core.records import DropReason
-from outboard.observe.facts import ErrorClass, InvokeError, InvokeOutcome, MappingState, PollResult, enumerated
+from outboard.observe.definition import PREFIX, SOURCE_TYPES, Kind, Metric
+from outboard.observe.facts import (
+    CommitError,
+    ErrorClass,
+    InvokeError,
+    InvokeOutcome,
+    MappingState,
+    PollResult,
+    PositionReset,
+    enumerated,
+)
+from outboard.observe.process_metrics import OF_THE_PROCESS
 
-PREFIX = "outboard_"
-
-#: What `sourceType` can be.
-SOURCE_TYPES = ("sqs", "kinesis", "dynamodb", "kafka", "mq", "documentdb")
-
-
-class Kind(StrEnum):
-    """A metric's type, in Prometheus' words."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-    HISTOGRAM = "histogram"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """One metric.
-
-    Attributes:
-        name: without the prefix.
-        help: a sentence.
-        labels: beside `mapping`; each with the values it starts with at 0, none where the values are open.
-        buckets: upper bounds of a histogram, ascending.
-        sources: the source types whose mappings have it; empty for a metric of the whole process.
-        cloudwatch: the name under which CloudWatch has it.
-        promql: the query that shows what CloudWatch would, where it is not the type's usual one.
-    """
-
-    name: str
-    kind: Kind
-    help: str
-    labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    buckets: Sequence[float] = ()
-    sources: Sequence[str] = SOURCE_TYPES
-    cloudwatch: str = ""
-    promql: str = ""
-
-    @property
-    def full_name(self) -> str:
-        return PREFIX + self.name
-
-    @property
-    def label_names(self) -> tuple[str, ...]:
-        return (*(("mapping",) if self.sources else ()), *self.labels)
-
+__all__ = ["METRICS", "OF_SHARDS", "PREFIX", "SHARD", "SOURCE_TYPES", "Kind", "Metric", "of_mapping", "of_process"]
 
 _SECONDS_OF_INVOKE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 _SECONDS_OF_POLL = (0.01, 0.05, 0.25, 1.0, 5.0, 10.0, 20.0)
@@ -61,7 +26,12 @@ _BYTES = (1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 6291
 
 _C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 _QUEUES = ("sqs",)
-_PROCESS: Sequence[str] = ()
+_SHARDED = ("kinesis", "dynamodb")
+_POSITIONED = (*_SHARDED, "documentdb")
+
+#: The label of the gauges that each shard has; it is on no counter and no histogram.
+SHARD = "shard"
+_OF_EACH_SHARD: Mapping[str, Sequence[str]] = {SHARD: ()}
 
 
 _FLOW = (
@@ -132,7 +102,7 @@ _FLOW = (
     Metric(
         "oldest_unsettled_age_seconds",
         _G,
-        "Age of the oldest event that is held and not settled; 0 when caught up.",
+        "Age of the oldest event that is not settled, held or yet to be read; 0 when caught up.",
     ),
 )
 
@@ -152,7 +122,13 @@ _POLLING = (
         {"error": enumerated(ErrorClass)},
         cloudwatch="PollingErrorCount",
     ),
-    Metric("pollers", _G, "Lanes that read from the source now.", cloudwatch="ProvisionedPollers"),
+    Metric(
+        "pollers",
+        _G,
+        "Lanes that read from the source now.",
+        sources=tuple(each for each in SOURCE_TYPES if each not in _SHARDED),
+        cloudwatch="ProvisionedPollers",
+    ),
     Metric(
         "visibility_extensions_total",
         _C,
@@ -164,6 +140,55 @@ _POLLING = (
         _C,
         "Messages whose visibility time-out could not be kept, so that they may come again while they are at work.",
         sources=_QUEUES,
+    ),
+)
+
+_SHARDS = (
+    Metric(
+        "iterator_age_seconds",
+        _G,
+        "Age of the last event of the batch that was sent last, when it was sent.",
+        _OF_EACH_SHARD,
+        sources=_SHARDED,
+        cloudwatch="IteratorAge",
+        promql="max by (mapping) (outboard_iterator_age_seconds)",
+    ),
+    Metric(
+        "behind_latest_seconds",
+        _G,
+        "How far the last read was from the shard's newest event: MillisBehindLatest.",
+        _OF_EACH_SHARD,
+        sources=_SHARDED,
+    ),
+    Metric("shards_owned", _G, "Shards that are read now.", sources=_SHARDED),
+    Metric("shards_waiting", _G, "Shards that are read once those they came from are done.", sources=_SHARDED),
+    Metric("shards_done_total", _C, "Closed shards of which every event has met its fate.", sources=_SHARDED),
+    Metric(
+        "position_resets_total",
+        _C,
+        "Positions lost: the stream does not know them and is read from its beginning, or what followed has expired.",
+        {"reason": enumerated(PositionReset)},
+        sources=_SHARDED,
+    ),
+    Metric(
+        "commit_errors_total",
+        _C,
+        "Attempts to save positions that failed; they are repeated.",
+        {"error": enumerated(CommitError)},
+        sources=_POSITIONED,
+        cloudwatch="CommitErrorCount",
+    ),
+    Metric(
+        "unsaved_checkpoint_age_seconds",
+        _G,
+        "For how long positions could not be saved; 0 while they can.",
+        sources=_POSITIONED,
+    ),
+    Metric(
+        "last_checkpoint_timestamp_seconds",
+        _G,
+        "When the state that holds the mapping's positions was last saved; 0 if not since the start.",
+        sources=_POSITIONED,
     ),
 )
 
@@ -220,60 +245,11 @@ _MAPPING = (
     ),
 )
 
-_OF_THE_PROCESS = (
-    Metric(
-        "build_info", _G, "Always 1; its labels name what is running.", {"version": (), "python": ()}, sources=_PROCESS
-    ),
-    Metric(
-        "config_info",
-        _G,
-        "Always 1; its label is the hash of the configuration in force.",
-        {"hash": ()},
-        sources=_PROCESS,
-    ),
-    Metric(
-        "config_reloads_total",
-        _C,
-        "Changed configurations that were looked at, by what became of them.",
-        {"result": ("applied", "refused")},
-        sources=_PROCESS,
-    ),
-    Metric(
-        "config_last_reload_success_timestamp_seconds",
-        _G,
-        "When the configuration in force was loaded.",
-        sources=_PROCESS,
-    ),
-    Metric(
-        "config_last_reload_successful",
-        _G,
-        "1 if the newest configuration is the one in force, 0 if it was refused.",
-        sources=_PROCESS,
-    ),
-    Metric(
-        "config_restart_required",
-        _G,
-        "1 if the configuration has changes that only a restart brings into force.",
-        sources=_PROCESS,
-    ),
-    Metric(
-        "buffer_limit_bytes", _G, "Bytes that all mappings together may hold: MaximumBufferedBytes.", sources=_PROCESS
-    ),
-    Metric(
-        "event_loop_lag_seconds", _G, "How late the event loop runs what is due, as a moving average.", sources=_PROCESS
-    ),
-    Metric("draining", _G, "1 while the process finishes its invokes before it ends, else 0.", sources=_PROCESS),
-    Metric(
-        "aws_requests_total",
-        _C,
-        "Requests to AWS or to what speaks its protocols, by the answer's error code, or OK.",
-        {"service": (), "operation": (), "code": ()},
-        sources=_PROCESS,
-    ),
-)
-
 #: Every metric, in the order in which it is documented and exposed.
-METRICS: Sequence[Metric] = (*_FLOW, *_POLLING, *_INVOKING, *_MAPPING, *_OF_THE_PROCESS)
+METRICS: Sequence[Metric] = (*_FLOW, *_POLLING, *_SHARDS, *_INVOKING, *_MAPPING, *OF_THE_PROCESS)
+
+#: Those that a mapping has once for each shard.
+OF_SHARDS: Sequence[Metric] = tuple(metric for metric in METRICS if SHARD in metric.labels)
 
 
 def of_mapping(source_type: str) -> Sequence[Metric]:

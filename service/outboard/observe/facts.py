@@ -99,14 +99,67 @@ _SIGNS: tuple[tuple[ErrorClass, tuple[str, ...]], ...] = (
 )
 
 
+def _letters(code: str) -> str:
+    return "".join(filter(str.isalnum, code)).lower()
+
+
 @lru_cache(maxsize=512)
 def error_class(code: str) -> ErrorClass:
     """The class of an error code, whether AWS's (`AccessDeniedException`) or a transport's (`ConnectionResetError`)."""
-    letters = "".join(filter(str.isalnum, code)).lower()
+    letters = _letters(code)
     for kind, signs in _SIGNS:
         if any(sign in letters for sign in signs):
             return kind
     return ErrorClass.OTHER
+
+
+class CommitError(StrEnum):
+    """Why positions could not be saved: the file's own ways first, then those of `ErrorClass`."""
+
+    STORAGE_FULL = "storage_full"
+    STORAGE = "storage"
+    ACCESS_DENIED = "access_denied"
+    NOT_FOUND = "not_found"
+    THROTTLED = "throttled"
+    TIMEOUT = "timeout"
+    UNREACHABLE = "unreachable"
+    SERVICE_ERROR = "service_error"
+    OTHER = "other"
+
+
+#: How SQLite and the operating system name what is wrong with a file, lower case and without punctuation.
+_FULL = ("full", "enospc", "nospace", "edquot", "quota")
+_STORAGE = ("sqlite", "oserror", "ioerr", "disk", "readonly", "permissionerror", "operationalerror", "databaseerror")
+
+
+def commit_error(code: str) -> CommitError:
+    """The class of an error that kept positions from being saved, whether a file's (`SQLITE_FULL`) or AWS's."""
+    letters = _letters(code)
+    if any(sign in letters for sign in _FULL):
+        return CommitError.STORAGE_FULL
+    if any(sign in letters for sign in _STORAGE):
+        return CommitError.STORAGE
+    return CommitError(error_class(code).value)
+
+
+class PositionReset(StrEnum):
+    """Why a position was of no more use: the shard is read from its beginning, or there is nothing of it left."""
+
+    UNKNOWN_SEQUENCE_NUMBER = "unknown_sequence_number"
+    SHARD_EXPIRED = "shard_expired"
+    RECORDS_EXPIRED = "records_expired"
+
+
+class LastResult(StrEnum):
+    """How the newest invoke ended, in AWS's words for `LastProcessingResult`."""
+
+    NOTHING_YET = "No records processed"
+    OK = "OK"
+    PROBLEM = "PROBLEM: Function call failed"
+
+
+#: What a lane is called where its source has a name for it.
+_LANE_WORDS = {"kinesis": "shard", "dynamodb": "shard", "kafka": "partition"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +175,11 @@ class MappingFacts:
     function_arn: str = ""
     source_arn: str = ""
     batch_size: int = 0
+
+    @property
+    def lane_word(self) -> str:
+        """What a lane of the source is called, in log lines too."""
+        return _LANE_WORDS.get(self.source_type, "lane")
 
 
 def enumerated(kind: type[StrEnum]) -> Sequence[str]:

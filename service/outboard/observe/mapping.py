@@ -4,30 +4,27 @@ from collections.abc import Callable
 
 from structlog.typing import FilteringBoundLogger
 
-from outboard.core.outcome import Outcome, Succeeded
+from outboard.core.outcome import FunctionFailed, Outcome, Succeeded
 from outboard.core.records import DropReason
-from outboard.observe.bound import Invoking, Reading, Settling, counts
-from outboard.observe.facts import (
-    InvokeError,
-    InvokeOutcome,
-    MappingFacts,
-    MappingState,
-    PollResult,
-    error_class,
-    explain,
-)
+from outboard.observe.alarm import Alarm
+from outboard.observe.answers import Answers
+from outboard.observe.bound import Invoking, Positions, Reading, Settling, counts
+from outboard.observe.facts import MappingFacts, MappingState, PositionReset
 from outboard.observe.metrics import MappingSeries, Metrics
+from outboard.observe.polling import Polling
 from outboard.observe.repeats import Warnings
+from outboard.observe.saving import Saving
 from outboard.observe.standing import Standing
-from outboard.observe.trouble import SOURCE, Failure, shown
+from outboard.observe.trouble import Block, Failure, Place, Work, shown
 
-__all__ = ["MappingFacts", "MappingObserver", "MappingState"]
+__all__ = ["MappingFacts", "MappingObserver", "MappingState", "PositionReset"]
 
 
 class MappingObserver:
     """Everything that is told about one mapping. Moments are epoch seconds, durations seconds, sizes bytes.
 
-    Each invoke ends in exactly one of `invoked`, `partially_failed` and `response_invalid`.
+    Each invoke ends in exactly one of `invoked`, `partially_failed` and `response_invalid`. A `place` is a shard, or
+    empty where the source has no parts; a shard's lane has the shard's name.
     """
 
     def __init__(
@@ -39,19 +36,25 @@ class MappingObserver:
         self._clock = clock
         self._log: FilteringBoundLogger = log.bind(mapping=facts.name)
         self._series: MappingSeries = metrics.open(facts)
-        self._reading = Reading(self._series)
-        self._invoking = Invoking(self._series)
-        self._settling = Settling(self._series)
-        self._standing = Standing()
-        self._trouble = self._standing.trouble
-        self._displayed = self._standing.state
-        self._poll_failures = 0
-        self._poll_failure_logged = False
-        self._source_warnings = Warnings(self._log, burst=1)
-        self._invoke_warnings = Warnings(self._log, burst=3)
+        self._lane_word = facts.lane_word
+        self._reading, self._positions = Reading(self._series), Positions(self._series)
+        self._invoking, self._settling = Invoking(self._series), Settling(self._series)
+        self._standing = Standing(self._lane_word)
+        self._trouble, self._lag = self._standing.trouble, self._standing.lag
+        self._polling = Polling(self._reading, self._trouble, self._log, clock, self._lane_word)
+        self._answers = Answers(self._invoking, self._trouble, self._log, clock, self._lane_word)
+        self._saving = Saving(self._positions, self._trouble, self._log, clock)
+        self._alarm = Alarm(self._standing, self._log, clock)
         self._warnings = Warnings(self._log, burst=3)
-        self._series.gauge("oldest_unsettled_age_seconds").compute = lambda: self._standing.oldest_age(clock())
-        self._series.gauge("mapping_state", self._displayed).set(1)
+        self._compute()
+
+    def _compute(self) -> None:
+        """What changes with the clock is worked out when somebody looks."""
+        gauge, standing, clock = self._series.gauge, self._standing, self._clock
+        gauge("oldest_unsettled_age_seconds").compute = lambda: standing.lag.age(clock())
+        gauge("unsaved_checkpoint_age_seconds").compute = lambda: standing.trouble.unsaved_for(clock())
+        for state in MappingState:
+            gauge("mapping_state", state).compute = lambda state=state: float(standing.state(clock()) is state)
 
     def close(self) -> None:
         """The mapping is gone, and its series go with it."""
@@ -59,58 +62,34 @@ class MappingObserver:
 
     # The source
 
-    def polled(self, events: int, size: int, seconds: float) -> None:
+    def polled(self, events: int, size: int, seconds: float, *, place: str = "") -> None:
         """A read succeeded, empty or not. `size` is that of the events as they are sent."""
-        reading = self._reading
-        if events:
-            reading.polls_with_records.inc()
-            reading.polled_events.inc(events)
-            reading.polled_bytes.inc(size)
-        else:
-            reading.polls_without.inc()
-        reading.poll_seconds.observe(seconds)
-        reading.last_poll.set(self._clock())
-        if self._poll_failures:
-            self._polling_recovered()
+        if self._polling.succeeded(events, size, seconds, place):
+            self._alarm.look()
 
-    def polling_failed(self, error_type: str, message: str) -> None:
-        """A read failed; the next `polled` says that this is over."""
-        self._reading.polls[PollResult.ERROR].inc()
-        self._source_failed("polling failed", error_type, message, blocks=self._poll_failures > 0)
+    def polling_failed(self, error_type: str, message: str, *, place: str = "") -> None:
+        """A read failed; the next `polled` of the same place says that this is over."""
+        if self._polling.failed(error_type, message, place):
+            self._alarm.look()
 
     def source_failed(self, error_type: str, message: str) -> None:
         """The source could not be read at all and is opened again later; the next `polled` says that this is over."""
-        self._source_failed("source failed", error_type, message, blocks=True)
+        if self._polling.source_failed(error_type, message):
+            self._alarm.look()
 
     def crashed(self, error: BaseException) -> None:
         """A defect ended the mapping's tasks. Always logged, with its traceback; `source_failed` says what it means."""
         self._log.error("mapping crashed", exc_info=error)
 
-    def _source_failed(self, event: str, error_type: str, message: str, *, blocks: bool) -> None:
-        failure = Failure(self._clock(), shown(error_type), shown(message))
-        self._reading.polling_errors[error_class(error_type)].inc()
-        self._poll_failures += 1
-        self._trouble.failed(SOURCE, failure)
-        if self._source_warnings.write(failure.error_type, failure.at, event, **_error(failure)):
-            self._poll_failure_logged = True
-        if blocks:
-            self._trouble.block(SOURCE, failure.at)
-            self._display()
-
-    def _polling_recovered(self) -> None:
-        if self._poll_failure_logged:
-            self._log.info("polling recovered", failures=self._poll_failures)
-        self._poll_failures = 0
-        self._poll_failure_logged = False
-        self._trouble.over(SOURCE)
-        self._trouble.unblock(SOURCE)
-        self._display()
-
     def call_failed(self, operation: str, error_type: str, message: str) -> None:
-        """A call to the source other than a read failed (`DeleteMessage`, `ChangeMessageVisibility`)."""
+        """A call to the source other than a read failed (`DeleteMessage`, `ListShards`)."""
         failure = Failure(self._clock(), shown(error_type), f"{operation}: {shown(message)}")
-        self._trouble.failed(operation, failure)
-        self._warnings.write(f"{operation} {error_type}", failure.at, "call failed", **_error(failure))
+        self._trouble.failed(Place(Work.CALLING, operation), failure)
+        self._warnings.write(f"{operation} {error_type}", failure.at, "call failed", **failure.fields)
+
+    def call_succeeded(self, operation: str) -> None:
+        """Such a call works again, or still."""
+        self._trouble.over(Place(Work.CALLING, operation))
 
     def filtered_out(self, events: int) -> None:
         """No filter matched these."""
@@ -120,21 +99,58 @@ class MappingObserver:
         """So many messages stay invisible for another while."""
         self._reading.extensions.inc(events)
         if events:
-            self._trouble.over("ChangeMessageVisibility")
+            self.call_succeeded("ChangeMessageVisibility")
 
     def visibility_lost(self, events: int, why: str) -> None:
         """So many messages may come again while they are at work."""
         self._reading.lost_visibility.inc(events)
         self._warnings.write("visibility", self._clock(), "visibility lost", events=events, error_message=shown(why))
 
+    # Shards and positions in them
+
+    def behind(self, shard: str, seconds: float) -> None:
+        """The shard was read, and what follows is at most so old (MillisBehindLatest); 0: nothing follows yet."""
+        self._lag.behind(shard, seconds, self._clock())
+        self._series.set_of_shard("behind_latest_seconds", shard, seconds)
+
+    def waiting(self, shard: str, since: float | None) -> None:
+        """Timestamp of the shard's oldest event that was read and is in no batch yet; None if there is none."""
+        self._lag.wait(shard, since)
+
+    def shards(self, owned: int, waiting: int) -> None:
+        """So many shards are read, and so many wait for those they came from."""
+        self._positions.owned.set(owned)
+        self._positions.waiting.set(waiting)
+
+    def shard_done(self, shard: str) -> None:
+        """The shard was closed, and every event of it has met its fate."""
+        self._positions.done.inc()
+        self._log.info("shard done", shard=shard)
+
+    def position_reset(self, shard: str, reason: PositionReset) -> None:
+        """The shard cannot be read on from where it was left: it, or what follows, is gone, or it is read from its
+        beginning. Always logged.
+        """
+        self._positions.resets[reason].inc()
+        self._log.warning("position reset", shard=shard, reason=reason.value)
+
+    def checkpoint_failed(self, error_type: str, message: str) -> None:
+        """Positions could not be saved and are tried again; the next `checkpoint_saved` says that this is over."""
+        self._saving.failed(error_type, message)
+
+    def checkpoint_saved(self) -> None:
+        """What was to be saved of the mapping's positions is durable."""
+        self._saving.succeeded()
+
     # The function
 
-    def invoking(self, events: int, payload: int) -> None:
-        """A batch is about to be sent."""
-        invoking = self._invoking
-        invoking.invoked_events.inc(events)
-        invoking.batch_events.observe(events)
-        invoking.batch_bytes.observe(payload)
+    def invoking(self, events: int, payload: int, *, lane: str = "", newest: float = 0.0) -> None:
+        """A batch is about to be sent; `newest` is the timestamp of its last event, 0 if unknown."""
+        self._invoking.invoked_events.inc(events)
+        self._invoking.batch_events.observe(events)
+        self._invoking.batch_bytes.observe(payload)
+        if lane and newest > 0:
+            self._series.set_of_shard("iterator_age_seconds", lane, max(0.0, self._clock() - newest))
 
     def retrying(self, attempt: int) -> None:
         """The same batch is about to be sent again, for the `attempt`th time."""
@@ -148,47 +164,25 @@ class MappingObserver:
 
     def invoked(self, outcome: Outcome, events: int, seconds: float, *, lane: str, positions: str) -> None:
         """An invoke ended in success or in failure of all its events; `positions` says which they were."""
-        where = {"lane": lane, "request_id": outcome.request_id, "positions": positions}
-        if isinstance(outcome, Succeeded):
-            self._invoking.successes.inc()
-            self._invoking.invoke_seconds.observe(seconds)
-            self._trouble.invoke_succeeded(lane)
-            self._log.debug("batch delivered", events=events, seconds=seconds, **where)
-            return
-        why = explain(outcome)
-        failure = Failure(self._clock(), shown(why.error_type), shown(why.message))
-        self._invoking.invoke_errors[why.error].inc()
-        self._invoke_failed(why.ended, failure, events, seconds, where)
+        self._answers.ended(outcome, events, seconds, lane=lane, positions=positions)
 
     def partially_failed(
         self, failed: int, delivered: int, seconds: float, *, lane: str, positions: str, request_id: str = ""
     ) -> None:
         """The function reported `failed` events in batchItemFailures; `positions` says which."""
-        self._invoking.item_failures.inc(failed)
-        message = f"The function reported {failed} of {failed + delivered} events as failed."
-        failure = Failure(self._clock(), "BatchItemFailures", message)
-        where = {"lane": lane, "request_id": request_id, "positions": positions}
-        self._invoke_failed(InvokeOutcome.PARTIAL_FAILURE, failure, failed, seconds, where)
+        where = {"lane": lane, "positions": positions, "request_id": request_id}
+        self._answers.partially_failed(failed, delivered, seconds, **where)
 
     def response_invalid(
         self, reason: str, events: int, seconds: float, *, lane: str, positions: str, request_id: str = ""
     ) -> None:
         """The function's answer breaks the rules of ReportBatchItemFailures, so that all its events count as failed."""
-        self._invoking.invoke_errors[InvokeError.INVALID_RESPONSE].inc()
-        failure = Failure(self._clock(), "InvalidResponse", shown(reason))
-        where = {"lane": lane, "request_id": request_id, "positions": positions}
-        self._invoke_failed(InvokeOutcome.INVALID_RESPONSE, failure, events, seconds, where)
+        self._answers.invalid(reason, events, seconds, lane=lane, positions=positions, request_id=request_id)
 
-    def _invoke_failed(
-        self, ended: InvokeOutcome, failure: Failure, events: int, seconds: float, where: dict[str, str]
-    ) -> None:
-        self._invoking.invocations[ended].inc()
-        self._invoking.invoke_seconds.observe(seconds)
-        self._invoking.failed_invoke_events.inc(events)
-        lane = where["lane"]
-        self._trouble.invoke_failed(lane, failure)
-        fields = {"outcome": ended.value, "events": events, **where, **_error(failure)}
-        self._invoke_warnings.write(lane, failure.at, "invoke failed", **fields)
+    @property
+    def last_result(self) -> str:
+        """AWS's `LastProcessingResult`."""
+        return self._answers.last_result.value
 
     # The records' fates
 
@@ -202,13 +196,13 @@ class MappingObserver:
         """The queue has forgotten these."""
         self._settling.deleted.inc(events)
         if events:
-            self._trouble.over("DeleteMessage")
+            self.call_succeeded("DeleteMessage")
 
     def delete_failed(self, events: int, code: str, message: str) -> None:
         """These were delivered, could not be deleted, and will come again."""
         self._settling.failed_deletes.inc(events)
         failure = Failure(self._clock(), shown(code), shown(message))
-        self._warnings.write(f"delete {code}", failure.at, "delete failed", events=events, **_error(failure))
+        self._warnings.write(f"delete {code}", failure.at, "delete failed", events=events, **failure.fields)
 
     def returned(self, events: int) -> None:
         """The function failed these; the source brings them again."""
@@ -222,51 +216,54 @@ class MappingObserver:
         """These were read and not sent."""
         self._settling.handed_back.inc(events)
 
-    def dropped(self, events: int, reason: DropReason, positions: str, invokes: int) -> None:
-        """A limit ended these after so many invokes. Always logged, with their exact positions."""
+    def dropped(
+        self,
+        events: int,
+        reason: DropReason,
+        positions: str,
+        invokes: int,
+        *,
+        lane: str = "",
+        last: FunctionFailed | None = None,
+    ) -> None:
+        """A limit ended these after so many invokes, the last of which failed with `last`. Always logged."""
         self._settling.dropped[reason].inc(events)
-        self._log.error("events dropped", events=events, reason=reason.value, positions=positions, invokes=invokes)
+        where = {self._lane_word: lane} if lane else {}
+        fields = {"reason": reason.value, **where, "positions": positions, **self._answers.cause(last)}
+        self._log.error("events dropped", events=events, invokes=invokes, **fields)
 
     # What is so now
 
-    def lane_blocked(self, lane: str, since: float, outcome: Outcome) -> None:
-        """The lane's batch fails again and again, since then, most recently with `outcome`."""
+    def lane_blocked(
+        self, lane: str, since: float, outcome: Outcome, positions: str = "", *, lapses: float | None = None
+    ) -> None:
+        """The lane's batch fails again and again, since then, most recently with `outcome`; `positions` says which
+        records it has. `lapses`: seconds after its last failure in which the block ends by itself, for records that may
+        go elsewhere meanwhile.
+        """
+        self._alarm.look()  # an earlier block may be over by itself
+        place = Place(Work.SENDING, lane)
         if not isinstance(outcome, Succeeded):
-            why = explain(outcome)
-            self._trouble.failed(lane, Failure(self._clock(), shown(why.error_type), shown(why.message)))
-        self._trouble.block(lane, since)
-        self._display()
+            self._trouble.failed(place, self._answers.failure(outcome))
+        self._trouble.block(place, Block(since, positions, lapses))
+        self._alarm.look()
 
     def lane_unblocked(self, lane: str) -> None:
         """The batch that blocked the lane is out of the way."""
-        self._trouble.unblock(lane)
-        self._display()
+        self._trouble.unblock(Place(Work.SENDING, lane))
+        self._alarm.look()
 
     def lane_closed(self, lane: str) -> None:
-        """There is no such lane any more; what was wrong with it is over."""
+        """There is no such lane any more, and of its shard no gauges; what was wrong with it is over."""
         self._standing.close_lane(lane)
-        self._invoke_warnings.forget(lane)
-        self._display()
+        self._polling.closed(lane)
+        self._answers.closed(lane)
+        self._series.forget_shard(lane)
+        self._alarm.look()
 
     def state(self, state: MappingState, reason: str) -> None:
         """What the mapping was told to be, or came to. `reason` is a sentence."""
-        if not self._standing.become(state, reason := shown(reason)):
-            return
-        log = self._log.error if state is MappingState.FAILED else self._log.info
-        log("mapping state", state=state.value, reason=reason)
-        self._display()
-
-    def _display(self) -> None:
-        before, now = self._displayed, self._standing.state
-        if now is before:
-            return
-        self._displayed = now
-        self._series.gauge("mapping_state", before).set(0)
-        self._series.gauge("mapping_state", now).set(1)
-        if now is MappingState.BLOCKED:
-            self._warnings.write("blocked", self._clock(), "mapping blocked", reason=self._standing.reason)
-        elif before is MappingState.BLOCKED and now is MappingState.ENABLED:
-            self._log.debug("mapping unblocked")
+        self._alarm.told(state, reason)
 
     def pollers(self, lanes: int) -> None:
         """So many lanes read from the source."""
@@ -284,7 +281,7 @@ class MappingObserver:
 
     def holding(self, lane: str, since: float | None) -> None:
         """The source's timestamp of the oldest event that the lane holds and has not settled; None if it holds none."""
-        self._standing.hold(lane, since)
+        self._lag.hold(lane, since)
 
     @property
     def handed_back_events(self) -> int:
@@ -302,7 +299,3 @@ class MappingObserver:
             "lagRecords": None,
             "counts": counts(self._series),
         }
-
-
-def _error(failure: Failure) -> dict[str, str]:
-    return {"error_type": failure.error_type, "error_message": failure.message}

@@ -46,7 +46,7 @@ class MappingSeries:
 
     def __init__(self, facts: MappingFacts) -> None:
         self.name = facts.name
-        self.families: Mapping[str, Mapping[str, Series]] = {
+        self.families: Mapping[str, dict[str, Series]] = {
             metric.name: _start(metric, facts) for metric in catalogue.of_mapping(facts.source_type)
         }
 
@@ -72,6 +72,23 @@ class MappingSeries:
         series = self._find(name, value)
         assert isinstance(series, Gauge), name
         return series
+
+    def set_of_shard(self, name: str, shard: str, value: float) -> None:
+        """Set a gauge of a shard, which is exposed from the first time on until `forget_shard`."""
+        metric = _BY_NAME[name]
+        family = self.families.get(name)
+        if family is None:
+            return
+        gauge = family.get(shard)
+        if gauge is None:
+            gauge = family[shard] = _series(metric, {"mapping": self.name, catalogue.SHARD: shard})
+        assert isinstance(gauge, Gauge), name
+        gauge.set(value)
+
+    def forget_shard(self, shard: str) -> None:
+        """The gauges of the shard are no longer exposed."""
+        for metric in catalogue.OF_SHARDS:
+            self.families.get(metric.name, {}).pop(shard, None)
 
     def histogram(self, name: str) -> Histogram:
         series = self._find(name, "")

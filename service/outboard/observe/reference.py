@@ -19,6 +19,10 @@ value that a label can take, and its series go when the mapping goes. Facts that
 outboard_oldest_unsettled_age_seconds * on (mapping, instance) group_left (function_arn) outboard_mapping_info
 ```
 
+A gauge with the label `shard` has a series for each shard that is read, and none for one that is done or no longer read
+here. `outboard_oldest_unsettled_age_seconds` is worked out when it is asked for, from what is held, what is read ahead
+and what is not read yet; alerts should use it, since the others stand still while nothing happens.
+
 The metrics of the process and of the Python runtime (`process_*`, `python_*`) come with them.
 """
 

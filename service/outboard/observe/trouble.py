@@ -1,17 +1,38 @@
-"""Knows what is wrong with one mapping now: which failures last, which lanes are blocked, and the sentence for both."""
+"""Knows what is wrong with one mapping now: which failures last, what is blocked, and the sentences about both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from enum import Enum, auto
 
 #: A failure that nothing ended and that did not come again for so long is over: longer than the longest invoke and the
 #: longest backoff together, so that a batch that is tried again and again stays in sight.
 FORGOTTEN_AFTER = 1800.0
 
-#: The place of failures to read from the source; lanes have names of their own.
-SOURCE = ""
-
 #: Messages of functions and services are cut to this many characters.
 SHOWN = 1000
+
+
+class Work(Enum):
+    """What can fail."""
+
+    OPENING = auto()
+    READING = auto()
+    SENDING = auto()
+    CALLING = auto()
+    SAVING = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something fails. `name` is that of a lane, a shard or an operation; empty for the source as a whole."""
+
+    work: Work
+    name: str = ""
+
+
+#: The source as a whole; positions.
+SOURCE = Place(Work.OPENING)
+POSITIONS = Place(Work.SAVING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +42,16 @@ class Failure:
     at: float
     error_type: str
     message: str
+    request_id: str = ""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What of it is in a log line."""
+        return {"error_type": self.error_type, "error_message": self.message}
 
     def __str__(self) -> str:
-        return f"{self.error_type}: {self.message}" if self.message else self.error_type
+        said = f"{self.error_type}: {self.message}" if self.message else self.error_type
+        return f"{said} (request {self.request_id})" if self.request_id else said
 
 
 def shown(text: str) -> str:
@@ -37,56 +65,117 @@ def iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What fails again and again, since then.
+
+    Attributes:
+        positions: of the records that it is about, in a form for a sentence.
+        lapses: seconds after its last failure in which it is over by itself; None if it never is.
+    """
+
+    since: float
+    positions: str = ""
+    lapses: float | None = None
+
+
 class Trouble:
-    """The failures of one mapping that are not over, each with the place where it happened."""
+    """The failures of one mapping that are not over, each with its place. `now` is epoch seconds."""
 
-    def __init__(self) -> None:
-        self._failures: dict[str, Failure] = {}
-        self._blocked: dict[str, float] = {}
-        self._lanes: set[str] = set()
+    def __init__(self, lane_word: str = "lane") -> None:
+        """`lane_word`: what a lane of the mapping's source is called."""
+        self._lane_word = lane_word
+        self._failures: dict[Place, Failure] = {}
+        self._blocks: dict[Place, Block] = {}
+        self._unsaved_since: float | None = None
 
-    def invoke_failed(self, lane: str, failure: Failure) -> None:
-        self._lanes.add(lane)
-        self._failures[lane] = failure
-
-    def invoke_succeeded(self, lane: str) -> None:
-        """The function works again: over for this lane, and for all whose batch is not failing over and over."""
-        for place in self._lanes - (self._blocked.keys() - {lane}):
-            self._failures.pop(place, None)
-        self._lanes &= self._failures.keys()
-
-    def failed(self, place: str, failure: Failure) -> None:
+    def failed(self, place: Place, failure: Failure) -> None:
+        self._let_lapse(failure.at)
         self._failures[place] = failure
 
-    def over(self, place: str) -> None:
+    def succeeded(self, lane: str) -> None:
+        """The function works again: over for this lane, and for all whose batch is not failing over and over."""
+        for place in [each for each in self._failures if each.work is Work.SENDING]:
+            if place.name == lane or place not in self._blocks:
+                del self._failures[place]
+
+    def over(self, place: Place) -> None:
+        """The place does what it should: nothing of it failed or is blocked any more."""
         self._failures.pop(place, None)
+        self._blocks.pop(place, None)
 
-    def block(self, place: str, since: float) -> None:
-        """The place fails again and again, since then; what it fails with is its last failure."""
-        self._blocked.setdefault(place, since)
+    def block(self, place: Place, block: Block) -> None:
+        """The place fails again and again; what it fails with is its last failure. Blocked already, it is so since
+        then, for what is said now.
+        """
+        known = self._blocks.get(place)
+        self._blocks[place] = replace(block, since=known.since) if known else block
 
-    def unblock(self, place: str) -> None:
-        self._blocked.pop(place, None)
+    def unblock(self, place: Place) -> None:
+        self._blocks.pop(place, None)
+
+    def not_saved(self, failure: Failure) -> None:
+        """Positions could not be saved."""
+        self._failures[POSITIONS] = failure
+        if self._unsaved_since is None:
+            self._unsaved_since = failure.at
+
+    def saved(self) -> None:
+        self._failures.pop(POSITIONS, None)
+        self._unsaved_since = None
+
+    def unsaved_for(self, now: float) -> float:
+        """For how many seconds positions could not be saved; 0 while they can."""
+        return 0.0 if self._unsaved_since is None else max(0.0, now - self._unsaved_since)
 
     @property
-    def is_blocked(self) -> bool:
-        return bool(self._blocked)
+    def is_unsaved(self) -> bool:
+        return self._unsaved_since is not None
+
+    def is_blocked(self, now: float) -> bool:
+        self._let_lapse(now)
+        return bool(self._blocks)
 
     def last(self, now: float) -> Failure | None:
         """The newest failure that is not over."""
+        self._let_lapse(now)
         for place, failure in list(self._failures.items()):
-            if place not in self._blocked and now - failure.at > FORGOTTEN_AFTER:
+            lasts = place in self._blocks or place is POSITIONS
+            if not lasts and now - failure.at > FORGOTTEN_AFTER:
                 del self._failures[place]
         return max(self._failures.values(), key=lambda failure: failure.at, default=None)
 
-    def reason(self) -> str:
+    def why_blocked(self, now: float) -> str:
         """A sentence about what is blocked the longest; empty if nothing is."""
-        if not self._blocked:
+        if not self.is_blocked(now):
             return ""
-        place = min(self._blocked, key=self._blocked.__getitem__)
-        who = f"The batch in lane {place}" if place else "Reading from the source"
-        said = f"{who} has failed again and again since {iso(self._blocked[place])}"
+        place, block = min(self._blocks.items(), key=lambda item: item[1].since)
+        said = f"{self._named(place, block)} has failed again and again since {iso(block.since)}"
         if failure := self._failures.get(place):
             said = f"{said}: {failure}"
-        others = len(self._blocked) - 1
+        others = len(self._blocks) - 1
         return f"{said} ({others} more blocked)" if others else said
+
+    def why_unsaved(self) -> str:
+        """A sentence about positions that cannot be saved; empty while they can."""
+        if self._unsaved_since is None:
+            return ""
+        failure = self._failures[POSITIONS]
+        return (
+            f"Positions cannot be saved since {iso(self._unsaved_since)}: {failure};"
+            " a restart would deliver again what was delivered since"
+        )
+
+    def _named(self, place: Place, block: Block) -> str:
+        if place.work is Work.SENDING:
+            records = f" ({block.positions})" if block.positions else ""
+            return f"The batch in {self._lane_word} {place.name}{records}"
+        return f"Reading {self._lane_word} {place.name}" if place.name else "Reading from the source"
+
+    def _let_lapse(self, now: float) -> None:
+        for place, block in list(self._blocks.items()):
+            if block.lapses is None:
+                continue
+            failure = self._failures.get(place)
+            if now - (failure.at if failure else block.since) > block.lapses:
+                del self._blocks[place]

@@ -84,7 +84,7 @@ def test_a_block_with_every_line_commented_out_is_as_if_it_were_not_there():
 
 
 def test_the_good_mappings_run_beside_a_bad_one_which_is_told_with_its_reasons():
-    bad = written(Name="returns", EventSourceArn=STREAM)
+    bad = written(Name="returns", EventSourceArn=STREAM, ParallelizationFactor=2)
     loaded = parse({"config.json": json.dumps({"EventSourceMappings": [bad, written()]})})
 
     assert loaded.configuration is not None

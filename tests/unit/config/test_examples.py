@@ -24,6 +24,7 @@ def mappings(name):
 def test_the_examples_are_there():
     assert [it.name for it in EXAMPLES] == [
         "from-aws-list.json",
+        "kinesis.yaml",
         "localstack.yaml",
         "many-mappings-with-defaults.yaml",
         "outboard.yaml",
@@ -49,11 +50,11 @@ def test_the_defaults_that_the_default_file_shows_are_right():
     shown = "\n".join(
         line.removeprefix("# ")
         for line in text.splitlines()
-        if line.startswith(("# Inst", "# Ser", "# Lim", "# Shut", "# Log"))
+        if line.startswith(("# Inst", "# Stat", "# Ser", "# Lim", "# Shut", "# Log"))
     )
     plain, explicit = (parse({"config.yaml": it}).configuration for it in (text, f"{text}\n{shown}\n"))
 
-    assert shown.count("\n") == 4
+    assert shown.count("\n") == 5
     assert explicit == plain
 
 
@@ -64,6 +65,14 @@ def test_defaults_reach_every_mapping_that_does_not_say_otherwise():
     assert [one.report_batch_item_failures for one in it.values()] == [True, True, False, True]
     assert [one.enabled for one in it.values()] == [True, True, True, False]
     assert it["returns"].function_region(None) == "eu-west-1"
+
+
+def test_the_streams_of_the_example_give_up_as_their_comments_say():
+    clicks, ledger = mappings("kinesis.yaml")
+
+    assert (clicks.retry_attempts, clicks.record_age, clicks.bisect_batch_on_function_error) == (5, 21600.0, True)
+    assert (ledger.retry_attempts, ledger.record_age, ledger.concurrency_limit) == (None, None, 4)
+    assert ledger.starting_position_timestamp == 1738281600.0
 
 
 def test_a_saved_listing_of_aws_is_taken_as_it_is():

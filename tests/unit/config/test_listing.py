@@ -10,7 +10,7 @@ UUID = "14e0db71-5d35-4eb5-b481-8945cf9d10c2"
 
 
 def checked(**fields):
-    """A mapping of a source that is not carried out yet."""
+    """A mapping with something that is not carried out yet."""
     return EventSourceMapping.model_validate(written(UUID=UUID, BatchSize=100, **fields))
 
 
@@ -50,7 +50,7 @@ def test_what_an_sqs_mapping_has_beyond_the_usual_is_printed_and_ours_is_not():
 
 
 def test_a_stream_is_printed_with_awss_defaults():
-    it = checked(EventSourceArn=STREAM, StartingPosition="LATEST", MaximumBatchingWindowInSeconds=0)
+    it = mapping(UUID=UUID, EventSourceArn=STREAM, StartingPosition="LATEST")
 
     assert describe(it, "Enabled", None, 1.5) == {
         "UUID": UUID,
@@ -72,6 +72,15 @@ def test_a_stream_is_printed_with_awss_defaults():
         "FunctionResponseTypes": [],
         "EventSourceMappingArn": f"arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:{UUID}",
     }
+
+
+def test_a_stream_that_was_read_from_is_printed_with_what_came_of_it():
+    it = mapping(EventSourceArn=STREAM, StartingPosition="AT_TIMESTAMP", StartingPositionTimestamp=1738324800)
+
+    printed = describe(it, "Enabled", None, 1.5, "PROBLEM: Function call failed")
+
+    assert printed["LastProcessingResult"] == "PROBLEM: Function call failed"
+    assert (printed["StartingPosition"], printed["StartingPositionTimestamp"]) == ("AT_TIMESTAMP", 1738324800.0)
 
 
 def test_a_destination_is_printed():

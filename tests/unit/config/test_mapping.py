@@ -140,3 +140,23 @@ def test_a_time_in_iso_8601_is_the_same_as_in_epoch_seconds():
     ]
 
     assert both == [1738324800.0] * 3
+
+
+def test_a_streams_name_is_the_last_part_of_its_arn():
+    assert mapping(EventSourceArn=STREAM, StartingPosition="LATEST").stream_name == "clicks"
+
+
+@pytest.mark.parametrize(("written_as", "retries", "age"), [(-1, None, None), (60, 60, 60.0)])
+def test_minus_one_is_no_limit(written_as, retries, age):
+    it = mapping(
+        EventSourceArn=STREAM,
+        StartingPosition="LATEST",
+        MaximumRetryAttempts=written_as,
+        MaximumRecordAgeInSeconds=written_as,
+    )
+
+    assert (it.retry_attempts, it.record_age) == (retries, age)
+
+
+def test_no_retry_at_all_is_a_limit():
+    assert mapping(EventSourceArn=STREAM, StartingPosition="LATEST", MaximumRetryAttempts=0).retry_attempts == 0

@@ -19,7 +19,7 @@ from tests.unit.config.snippets import (
     written,
 )
 
-NOT_YET = "source, and Outboard carries out only SQS so far; leave this mapping with AWS"
+NOT_YET = "source, and Outboard carries out only SQS and Kinesis so far; leave this mapping with AWS"
 
 
 def test_default_uuids_never_change():
@@ -128,25 +128,60 @@ def test_an_sqs_mapping_may_go_to_awss_limits(arn, fields):
 
 
 @pytest.mark.parametrize(
+    "fields",
+    [
+        {"StartingPosition": "TRIM_HORIZON", "BatchSize": 10_000},
+        {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1738324800},
+        {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": "2025-01-31T12:00:00+02:00"},
+        {
+            "StartingPosition": "LATEST",
+            "BatchSize": 1,
+            "MaximumBatchingWindowInSeconds": 300,
+            "MaximumRecordAgeInSeconds": 604_800,
+            "MaximumRetryAttempts": 10_000,
+            "BisectBatchOnFunctionError": True,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "MaximumConcurrency": 1,
+        },
+        {"StartingPosition": "LATEST", "MaximumRecordAgeInSeconds": 60, "MaximumRetryAttempts": 0},
+    ],
+)
+def test_a_kinesis_mapping_may_go_to_awss_limits(fields):
+    assert complaints(written(EventSourceArn=STREAM, **fields)) == []
+
+
+def test_what_is_left_out_of_a_kinesis_mapping_has_awss_defaults():
+    it = mapping(EventSourceArn=STREAM, StartingPosition="LATEST")
+
+    assert (it.batch_size, it.window, it.retry_attempts, it.record_age) == (100, 0.0, None, None)
+    assert (it.bisect_batch_on_function_error, it.report_batch_item_failures) == (False, False)
+
+
+def test_neutral_values_of_what_is_not_carried_out_for_kinesis_are_accepted():
+    neutral = mapping(
+        EventSourceArn=STREAM,
+        StartingPosition="LATEST",
+        ParallelizationFactor=1,
+        TumblingWindowInSeconds=0,
+        DestinationConfig={"OnFailure": {}},
+        FilterCriteria={"Filters": []},
+        KMSKeyArn="",
+        ScalingConfig={},
+        ProvisionedPollerConfig={},
+    )
+
+    assert neutral == mapping(EventSourceArn=STREAM, StartingPosition="LATEST")
+
+
+@pytest.mark.parametrize(
     ("arn", "label", "fields"),
     [
-        (STREAM, "Kinesis", {"StartingPosition": "TRIM_HORIZON", "ParallelizationFactor": 10, "BatchSize": 10_000}),
-        (STREAM, "Kinesis", {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": 1738324800}),
         (
-            STREAM,
-            "Kinesis",
-            {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": "2025-01-31T12:00:00+02:00"},
-        ),
-        (
-            STREAM,
-            "Kinesis",
+            TABLE,
+            "DynamoDB",
             {
                 "StartingPosition": "LATEST",
-                "MaximumRecordAgeInSeconds": 60,
-                "MaximumRetryAttempts": 0,
-                "BisectBatchOnFunctionError": True,
                 "TumblingWindowInSeconds": 900,
-                "FunctionResponseTypes": ["ReportBatchItemFailures"],
                 "DestinationConfig": {"OnFailure": {"Destination": "arn:aws:s3:::failed"}},
                 "FilterCriteria": {"Filters": [{"Pattern": "{}"}]},
             },

@@ -3,6 +3,7 @@ import pytest
 from outboard.config.arns import SourceType
 from outboard.config.resolving import MAPPING_FIELDS
 from outboard.config.support import (
+    CARRIED_OUT,
     DEFAULTS,
     INSTEAD,
     MSK_ONLY,
@@ -25,6 +26,10 @@ def test_every_table_names_fields_that_exist():
 
 def test_every_source_has_its_defaults():
     assert set(DEFAULTS) == set(SourceType)
+
+
+def test_only_sources_that_are_carried_out_have_fields_that_are_not():
+    assert frozenset().union(*NOT_CARRIED_OUT.values()) <= CARRIED_OUT
 
 
 def test_only_fields_that_a_source_has_can_wait_for_being_carried_out():

@@ -19,6 +19,15 @@ ORDERS = MappingFacts(
     batch_size=10,
 )
 
+CLICKS = MappingFacts(
+    name="clicks",
+    uuid="0a1b2c3d-0000-5000-8000-000000000002",
+    source_type="kinesis",
+    function_arn="arn:aws:lambda:eu-west-1:123456789012:function:count-clicks",
+    source_arn="arn:aws:kinesis:eu-west-1:123456789012:stream/clicks",
+    batch_size=100,
+)
+
 
 class Clock:
     """Epoch seconds that stand still until a test moves them."""
@@ -50,6 +59,11 @@ class Stage:
     def value(self, name: str, **labels: str) -> float | None:
         """A sample of the mapping, as Prometheus would see it; None if there is no such series."""
         return self.metrics.registry.get_sample_value(f"outboard_{name}", {"mapping": self._mapping, **labels})
+
+    def shown(self) -> tuple[object, object]:
+        """State and reason, as `/mappings` shows them."""
+        snapshot = self.observer.snapshot()
+        return snapshot["state"], snapshot["stateReason"]
 
     def events(self, level: str) -> list[str]:
         return [line["event"] for line in self.lines if line["log_level"] == level]

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from outboard.observe.catalogue import METRICS, SOURCE_TYPES, Kind, Metric, of_mapping, of_process
+from outboard.observe.catalogue import METRICS, OF_SHARDS, SOURCE_TYPES, Kind, Metric, of_mapping, of_process
 
 BASE_UNITS = {"seconds", "bytes", "events"}
 OTHER_UNITS = re.compile(
@@ -66,8 +66,10 @@ def test_histograms_alone_have_buckets_which_ascend_and_name_a_unit(metric: Metr
 
 
 @each_metric
-def test_a_metric_of_a_mapping_has_closed_labels_but_for_info(metric: Metric) -> None:
-    if metric.sources and metric.name != "mapping_info":
+def test_a_metric_of_a_mapping_has_closed_labels_but_for_info_and_for_gauges_of_shards(metric: Metric) -> None:
+    if metric in OF_SHARDS:
+        assert (metric.kind, dict(metric.labels)) == (Kind.GAUGE, {"shard": ()})
+    elif metric.sources and metric.name != "mapping_info":
         assert all(metric.labels.values())
         assert len(metric.labels) <= 1
 
@@ -77,20 +79,36 @@ def test_sources_are_known(metric: Metric) -> None:
     assert set(metric.sources) <= set(SOURCE_TYPES)
 
 
-def test_each_metric_belongs_to_a_mapping_or_to_the_process() -> None:
-    of_sqs = {metric.name for metric in of_mapping("sqs")}
-    of_kafka = {metric.name for metric in of_mapping("kafka")}
+def test_each_metric_belongs_to_mappings_or_to_the_process() -> None:
+    of_mappings = {metric.name for source in SOURCE_TYPES for metric in of_mapping(source)}
     process = {metric.name for metric in of_process()}
 
-    assert of_sqs & process == set()
-    assert of_sqs | process == {metric.name for metric in METRICS}
-    assert of_sqs - of_kafka == {
+    assert of_mappings & process == set()
+    assert of_mappings | process == {metric.name for metric in METRICS}
+
+
+def test_queues_and_streams_have_what_the_other_has_not() -> None:
+    of_sqs, of_kinesis = ({metric.name for metric in of_mapping(source)} for source in ("sqs", "kinesis"))
+
+    assert of_sqs - of_kinesis == {
         "deleted_events_total",
         "failed_delete_events_total",
         "returned_events_total",
         "handed_back_events_total",
+        "pollers",
         "visibility_extensions_total",
         "lost_visibility_events_total",
+    }
+    assert of_kinesis - of_sqs == {
+        "iterator_age_seconds",
+        "behind_latest_seconds",
+        "shards_owned",
+        "shards_waiting",
+        "shards_done_total",
+        "position_resets_total",
+        "commit_errors_total",
+        "unsaved_checkpoint_age_seconds",
+        "last_checkpoint_timestamp_seconds",
     }
 
 
@@ -104,4 +122,18 @@ def test_every_count_that_cloudwatch_has_for_sqs_is_there_under_its_prometheus_n
         "FailedInvokeEventCount": "outboard_failed_invoke_events_total",
         "DroppedEventCount": "outboard_dropped_events_total",
         "DeletedEventCount": "outboard_deleted_events_total",
+    }.items() <= names.items()
+
+
+def test_every_metric_that_cloudwatch_has_for_streams_is_there_under_its_prometheus_name() -> None:
+    names = {metric.cloudwatch: metric.full_name for metric in of_mapping("kinesis") if metric.cloudwatch}
+
+    assert {
+        "PolledEventCount": "outboard_polled_events_total",
+        "FilteredOutEventCount": "outboard_filtered_out_events_total",
+        "InvokedEventCount": "outboard_invoked_events_total",
+        "FailedInvokeEventCount": "outboard_failed_invoke_events_total",
+        "DroppedEventCount": "outboard_dropped_events_total",
+        "IteratorAge": "outboard_iterator_age_seconds",
+        "CommitErrorCount": "outboard_commit_errors_total",
     }.items() <= names.items()

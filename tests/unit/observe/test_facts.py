@@ -3,7 +3,16 @@
 import pytest
 
 from outboard.core.outcome import FunctionFailed, Throttled, TooLarge, Unavailable
-from outboard.observe.facts import ErrorClass, Explained, InvokeError, InvokeOutcome, error_class, explain
+from outboard.observe.facts import (
+    CommitError,
+    ErrorClass,
+    Explained,
+    InvokeError,
+    InvokeOutcome,
+    commit_error,
+    error_class,
+    explain,
+)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +88,25 @@ def test_a_failed_invoke_is_explained(
     outcome: FunctionFailed | Throttled | TooLarge | Unavailable, explained: Explained
 ) -> None:
     assert explain(outcome) == explained
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("SQLITE_FULL", CommitError.STORAGE_FULL),
+        ("ENOSPC", CommitError.STORAGE_FULL),
+        ("SQLITE_IOERR_WRITE", CommitError.STORAGE),
+        ("SQLITE_READONLY", CommitError.STORAGE),
+        ("OSError", CommitError.STORAGE),
+        ("OperationalError", CommitError.STORAGE),
+        ("ProvisionedThroughputExceededException", CommitError.THROTTLED),
+        ("AccessDeniedException", CommitError.ACCESS_DENIED),
+        ("NotSaved", CommitError.OTHER),
+    ],
+)
+def test_what_keeps_positions_from_being_saved_has_a_class(code: str, kind: CommitError) -> None:
+    assert commit_error(code) is kind
+
+
+def test_every_class_of_error_can_keep_positions_from_being_saved() -> None:
+    assert {kind.value for kind in ErrorClass} <= {kind.value for kind in CommitError}

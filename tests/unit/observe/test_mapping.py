@@ -6,10 +6,10 @@ import pytest
 
 from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled, TooLarge, Unavailable
 from outboard.core.records import DropReason
-from outboard.observe.facts import InvokeOutcome
+from outboard.observe.facts import InvokeOutcome, PositionReset
 from outboard.observe.mapping import MappingObserver, MappingState
 from outboard.observe.metrics import Metrics
-from tests.unit.observe.stage import ORDERS, START, Clock, Stage, recording_log
+from tests.unit.observe.stage import CLICKS, ORDERS, START, Clock, Stage, recording_log
 
 BROKEN = FunctionFailed("ValueError", "no such order", request_id="r-1")
 
@@ -322,7 +322,10 @@ def test_a_blocked_lane_shows_as_the_state_with_its_reason_until_it_is_out_of_th
     snapshot = stage.observer.snapshot()
     assert (snapshot["state"], snapshot["stateReason"]) == (
         "blocked",
-        "The batch in lane poller-1 has failed again and again since 2023-11-14T22:12:20.000Z: ValueError: no such order",
+        (
+            "The batch in lane poller-1 has failed again and again since 2023-11-14T22:12:20.000Z: "
+            "ValueError: no such order (request r-1)"
+        ),
     )
     assert [stage.value("mapping_state", state=state) for state in ("Enabled", "blocked")] == [0, 1]
     assert "mapping blocked" in stage.events("warning")
@@ -376,6 +379,99 @@ def test_the_age_of_what_is_held_is_worked_out_when_it_is_asked_for(stage: Stage
 
     stage.observer.holding("poller-1", None)
     assert stage.value("oldest_unsettled_age_seconds") == 0.0
+
+
+def test_the_lag_of_a_stream_counts_what_waits_and_what_is_not_read_yet() -> None:
+    stage = Stage(CLICKS)
+    seen = []
+    stage.observer.behind("shard-1", 30.0)
+    stage.observer.waiting("shard-2", START - 40.0)
+    stage.observer.holding("shard-3", START - 50.0)
+    stage.clock.now += 10.0
+    for caught_up in (
+        lambda: stage.observer.holding("shard-3", None),
+        lambda: stage.observer.waiting("shard-2", None),
+        lambda: stage.observer.behind("shard-1", 0.0),
+    ):
+        seen.append((stage.value("oldest_unsettled_age_seconds"), stage.observer.snapshot()["lagSeconds"]))
+        caught_up()
+
+    assert seen == [(60.0, 60.0), (50.0, 50.0), (40.0, 40.0)]
+    assert stage.value("oldest_unsettled_age_seconds") == 0.0
+
+
+def test_a_shard_has_its_gauges_until_its_lane_is_closed() -> None:
+    stage = Stage(CLICKS)
+    stage.observer.behind("shard-1", 12.5)
+    stage.observer.invoking(2, 500, lane="shard-1", newest=START - 3.0)
+    stage.observer.behind("shard-2", 0.0)
+    stage.observer.invoking(2, 500, lane="shard-2", newest=START + 1.0)
+
+    names = ("behind_latest_seconds", "iterator_age_seconds")
+    assert [stage.value(name, shard="shard-1") for name in names] == [12.5, 3.0]
+    assert [stage.value(name, shard="shard-2") for name in names] == [0.0, 0.0]
+
+    stage.observer.lane_closed("shard-1")
+    assert [stage.value(name, shard="shard-1") for name in names] == [None, None]
+    assert [stage.value(name, shard="shard-2") for name in names] == [0.0, 0.0]
+    assert stage.value("oldest_unsettled_age_seconds") == 0.0
+
+
+def test_a_queue_has_no_gauges_of_shards(stage: Stage) -> None:
+    stage.observer.invoking(2, 500, lane="poller-1", newest=START - 3.0)
+
+    assert b"iterator_age" not in stage.metrics.expose()[0]
+
+
+def test_shards_are_counted_and_their_end_is_logged() -> None:
+    stage = Stage(CLICKS)
+    stage.observer.shards(4, 2)
+    stage.observer.shard_done("shard-1")
+
+    assert [stage.value(name) for name in ("shards_owned", "shards_waiting", "shards_done_total")] == [4, 2, 1]
+    assert stage.lines == [{"event": "shard done", "log_level": "info", "mapping": "clicks", "shard": "shard-1"}]
+
+
+def test_a_position_that_is_lost_is_counted_by_reason_and_logged() -> None:
+    stage = Stage(CLICKS)
+    stage.observer.position_reset("shard-1", PositionReset.UNKNOWN_SEQUENCE_NUMBER)
+
+    assert [stage.value("position_resets_total", reason=reason.value) for reason in PositionReset] == [1, 0]
+    assert stage.lines == [
+        {
+            "event": "position reset",
+            "log_level": "warning",
+            "mapping": "clicks",
+            "shard": "shard-1",
+            "reason": "unknown_sequence_number",
+        }
+    ]
+
+
+def test_a_blocked_shard_says_since_when_which_records_and_which_error() -> None:
+    stage = Stage(CLICKS)
+    stage.observer.state(MappingState.ENABLED, "")
+    fail(stage, "shard-1")
+    stage.observer.lane_blocked("shard-1", START - 60.0, BROKEN, "4965 .. 4971")
+    stage.clock.now += 86_400.0
+
+    assert stage.shown() == (
+        "blocked",
+        (
+            "The batch in shard shard-1 (4965 .. 4971) has failed again and again since 2023-11-14T22:12:20.000Z: "
+            "ValueError: no such order (request r-1)"
+        ),
+    )
+
+
+def test_a_call_of_ones_own_choice_shows_until_it_succeeds() -> None:
+    stage = Stage(CLICKS)
+    stage.observer.call_failed("ListShards", "LimitExceededException", "rate exceeded")
+    shown = stage.observer.snapshot()["lastError"]
+    stage.observer.call_succeeded("ListShards")
+
+    assert shown is not None
+    assert stage.observer.snapshot()["lastError"] is None
 
 
 def test_gauges_show_what_was_last_said(stage: Stage) -> None:

@@ -104,6 +104,33 @@ def test_what_a_source_does_not_have_can_be_counted_and_is_not_exposed() -> None
     assert b"outboard_deleted_events" not in metrics.expose()[0]
 
 
+def test_the_gauges_of_a_shard_are_there_from_their_first_value_until_they_are_forgotten() -> None:
+    metrics = Metrics()
+    series = metrics.open(named("clicks", "kinesis"))
+    labels = {"mapping": "clicks", "shard": "shard-1"}
+    read = metrics.registry.get_sample_value
+    seen = [read("outboard_behind_latest_seconds", labels)]
+    series.set_of_shard("behind_latest_seconds", "shard-1", 5.0)
+    series.set_of_shard("iterator_age_seconds", "shard-1", 7.0)
+    seen += [read(f"outboard_{name}", labels) for name in ("behind_latest_seconds", "iterator_age_seconds")]
+    series.forget_shard("shard-1")
+    seen += [read(f"outboard_{name}", labels) for name in ("behind_latest_seconds", "iterator_age_seconds")]
+
+    assert seen == [None, 5.0, 7.0, None, None]
+    assert b"shard-1" not in metrics.expose()[0]
+
+
+@given(shards=st.dictionaries(st.text(max_size=8), st.floats(0, 1e6), max_size=4))
+def test_the_gauges_of_shards_are_written_as_prometheus_client_writes_them(shards: dict[str, float]) -> None:
+    metrics = Metrics()
+    series = metrics.open(named("clicks", "kinesis"))
+    for shard, behind in shards.items():
+        series.set_of_shard("behind_latest_seconds", shard, behind)
+
+    assert ours(metrics.expose()[0]) == ours(generate_latest(metrics.registry))
+    assert ours(metrics.expose(OPENMETRICS)[0]) == ours(generate_openmetrics(metrics.registry))
+
+
 def test_a_misspelt_metric_is_an_error() -> None:
     with pytest.raises(KeyError):
         Metrics().open(ORDERS).counter("poled_events_total")

@@ -4,7 +4,9 @@ import pytest
 
 from outboard.observe.facts import MappingState
 from outboard.observe.standing import Standing
-from outboard.observe.trouble import Failure
+from outboard.observe.trouble import Block, Failure, Place, Work
+
+LANE = Place(Work.SENDING, "1")
 
 
 def test_it_starts_as_creating_and_caught_up() -> None:
@@ -24,10 +26,56 @@ def test_it_starts_as_creating_and_caught_up() -> None:
 def test_blocked_shows_only_on_a_mapping_that_should_work(told: MappingState, seen: MappingState) -> None:
     standing = Standing()
     standing.become(told, "told so")
-    standing.trouble.block("1", 0.0)
+    standing.trouble.block(LANE, Block(0.0))
 
-    assert standing.state is seen
-    assert (standing.reason == "told so") == (seen is not MappingState.BLOCKED)
+    assert standing.state(1.0) is seen
+    assert (standing.reason(1.0) == "told so") == (seen is not MappingState.BLOCKED)
+
+
+def test_a_block_that_lapses_goes_with_the_clock() -> None:
+    standing = Standing()
+    standing.become(MappingState.ENABLED, "")
+    standing.trouble.block(LANE, Block(100.0, lapses=600.0))
+
+    assert [standing.state(now) for now in (700.0, 700.1)] == [MappingState.BLOCKED, MappingState.ENABLED]
+
+
+UNSAVED = (
+    "Positions cannot be saved since 1970-01-01T00:01:40.000Z: SQLITE_FULL: database or disk is full;"
+    " a restart would deliver again what was delivered since"
+)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "shown"),
+    [
+        (MappingState.ENABLED, "", UNSAVED),
+        (MappingState.DISABLING, "draining", f"draining. {UNSAVED}"),
+        (MappingState.DISABLED, "stopped", "stopped"),
+        (MappingState.FAILED, "BatchSize: is 0; raise it", "BatchSize: is 0; raise it"),
+    ],
+)
+def test_positions_that_cannot_be_saved_change_the_reason_and_not_the_state(
+    state: MappingState, reason: str, shown: str
+) -> None:
+    standing = Standing()
+    standing.become(state, reason)
+    standing.trouble.not_saved(Failure(100.0, "SQLITE_FULL", "database or disk is full"))
+
+    assert (standing.state(200.0), standing.reason(200.0)) == (state, shown)
+    standing.trouble.saved()
+    assert standing.reason(200.0) == reason
+
+
+def test_a_blocked_mapping_whose_positions_cannot_be_saved_says_both() -> None:
+    standing = Standing("shard")
+    standing.become(MappingState.ENABLED, "")
+    standing.trouble.block(LANE, Block(0.0))
+    standing.trouble.not_saved(Failure(100.0, "SQLITE_FULL", "database or disk is full"))
+
+    assert standing.reason(200.0) == (
+        f"The batch in shard 1 has failed again and again since 1970-01-01T00:00:00.000Z. {UNSAVED}"
+    )
 
 
 def test_the_same_state_for_the_same_reason_is_no_news() -> None:
@@ -36,31 +84,12 @@ def test_the_same_state_for_the_same_reason_is_no_news() -> None:
     assert [standing.become(MappingState.ENABLED, reason) for reason in ("a", "a", "b")] == [True, False, True]
 
 
-def test_lag_is_the_age_of_the_oldest_event_that_any_lane_holds() -> None:
-    standing = Standing()
-    standing.hold("1", 100.0)
-    standing.hold("2", 90.0)
-
-    assert standing.oldest_age(110.0) == 20.0
-    standing.hold("2", None)
-    assert standing.oldest_age(110.0) == 10.0
-    standing.hold("1", None)
-    assert standing.oldest_age(110.0) == 0.0
-
-
-def test_an_event_from_the_future_has_no_negative_age() -> None:
-    standing = Standing()
-    standing.hold("1", 100.0)
-
-    assert standing.oldest_age(90.0) == 0.0
-
-
 def test_a_closed_lane_leaves_nothing_behind() -> None:
     standing = Standing()
     standing.become(MappingState.ENABLED, "")
-    standing.hold("1", 100.0)
-    standing.trouble.failed("1", Failure(100.0, "A", "a"))
-    standing.trouble.block("1", 100.0)
+    standing.lag.hold("1", 100.0)
+    standing.trouble.failed(LANE, Failure(100.0, "A", "a"))
+    standing.trouble.block(LANE, Block(100.0))
 
     standing.close_lane("1")
 
