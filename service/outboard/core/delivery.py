@@ -109,6 +109,7 @@ class Delivery:
         self._not_before: float | None = None
         self._failures = 0
         self._last: FunctionFailed | None = None
+        self._in_doubt = False
         self.splits = 0
 
     @property
@@ -120,6 +121,11 @@ class Delivery:
     def unsettled(self) -> list[Record]:
         """The records without a fate, in order."""
         return [record for segment in self._segments for record in segment.records]
+
+    @property
+    def in_doubt(self) -> Sequence[Record]:
+        """The records that the function may be at work on, since nobody knows what came of their last invoke."""
+        return self._segments[0].records if self._in_doubt and self._segments else ()
 
     def step(self, now: float, wall: float) -> Step:
         """What to do next. `now` is the clock of `Wait`, `wall` the epoch time that record ages are measured with."""
@@ -136,6 +142,9 @@ class Delivery:
 
     def answered(self, outcome: Outcome, now: float) -> AllDelivered | Failed | Invalid | None:
         """Take what came of the invoke that `step` asked for. Returns how the function's answer was read."""
+        # What never got there says nothing about an earlier attempt whose answer was lost.
+        lost = isinstance(outcome, Unavailable) and outcome.in_doubt
+        self._in_doubt = lost or (self._in_doubt and isinstance(outcome, Throttled | Unavailable))
         match outcome:
             case Succeeded():
                 return self._succeeded(outcome, now)
@@ -155,8 +164,8 @@ class Delivery:
         gone = {id(record) for record in lost}
         kept = ([r for r in segment.records if id(r) not in gone] for segment in self._segments)
         self._segments = deque(_Segment(records) for records in kept if records)
-        self._fates.append(Settle(returned=lost))
-        self._return_followers(lost)
+        self._in_doubt = False
+        self._return(lost)
 
     def _succeeded(self, outcome: Succeeded, now: float) -> AllDelivered | Failed | Invalid:
         head = self._segments[0]
@@ -187,8 +196,7 @@ class Delivery:
         failed = [record for index, record in enumerate(head.records) if index in listed]
         if self._policy.on_failure is OnFailure.RETURN:
             self._segments.popleft()
-            self._fates.append(Settle(delivered, failed))
-            self._return_followers(failed)
+            self._return(failed, delivered)
         elif delivered:
             self._segments[0] = _Segment(failed)
             self._fates.append(Settle(delivered))
@@ -202,8 +210,7 @@ class Delivery:
         policy, head = self._policy, self._segments[0]
         if policy.on_failure is OnFailure.RETURN:
             self._segments.popleft()
-            self._fates.append(Settle(returned=head.records))
-            self._return_followers(head.records)
+            self._return(head.records)
             return
         if policy.bisect and len(head.records) > 1:
             self._split()
@@ -250,21 +257,26 @@ class Delivery:
         if self._policy.on_failure is OnFailure.RETURN:
             head = self._segments.popleft()
             self._fates.append(Settle(returned=head.records, too_large=True))
-            self._return_followers(head.records)
+            if followers := self._take_followers(head.records):
+                self._fates.append(Settle(returned=followers))
         else:
             self._divert_head(1, DropReason.PAYLOAD_TOO_LARGE)
 
-    def _return_followers(self, failed: Sequence[Record]) -> None:
+    def _return(self, failed: Sequence[Record], delivered: Sequence[Record] = ()) -> None:
+        self._fates.append(Settle(delivered, [*failed, *self._take_followers(failed)]))
+
+    def _take_followers(self, failed: Sequence[Record]) -> list[Record]:
         """Records further back must not overtake the failed ones of their key after a split: they go back with them."""
         keys = {record.key for record in failed if record.key}
         followers = [record for record in self.unsettled if record.key in keys]
         if followers:
             kept = ([r for r in segment.records if r.key not in keys] for segment in self._segments)
             self._segments = deque(_Segment(records) for records in kept if records)
-            self._fates.append(Settle(returned=followers))
+        return followers
 
     def _divert_head(self, count: int, reason: DropReason) -> None:
         head = self._segments.popleft()
+        self._in_doubt = False
         self._fates.append(Divert(head.records[:count], reason, max(1, head.attempts), self._last))
         if count < len(head.records):
             self._segments.appendleft(_Segment(head.records[count:], head.attempts))

@@ -37,13 +37,15 @@ class Throttled:
 class Unavailable:
     """Anything before the function had the batch: network, service error, permissions, no such function. No attempt.
 
-    `error_type` is AWS's error code, or the transport's name for what went wrong.
+    `error_type` is AWS's error code, or the transport's name for what went wrong. `in_doubt`: the answer was perhaps
+    lost on its way back, and the function may be at work all the same.
     """
 
     error_type: str
     error_message: str
     retry_after: float | None = None
     request_id: str = ""
+    in_doubt: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Knows the few shapes through which sources, functions and the runtime meet; none of them imports the other."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from outboard.core.outcome import Outcome
@@ -27,6 +27,9 @@ class Feed(Protocol):
 
     async def release(self, records: Sequence[Record]) -> None:
         """Hand back what was read and not delivered, so that another reader can have it at once."""
+
+    def blocked(self) -> None:
+        """The lane's batch fails again and again: hold no more than what is in it, so that others have the memory."""
 
     def stop(self) -> None:
         """Read no more. A read that is under way is let answer where cutting it off would hide records."""
@@ -67,6 +70,41 @@ class Source(Protocol):
 
     def stop(self) -> None:
         """Open no more lanes, stop those that are open; `run` returns once they have ended."""
+
+
+class Allowance(Protocol):
+    """A mapping's part of the process's memory budget, in bytes."""
+
+    async def take(self, size: int) -> int:
+        """Wait until `size`, or as much of it as can ever be granted, is granted; returns how much that is."""
+
+    def try_take(self, size: int) -> bool: ...
+
+    def adjust(self, granted: int, actual: int) -> None:
+        """What was granted for a read turned out as `actual`."""
+
+    def give_back(self, size: int) -> None: ...
+
+    @property
+    def used(self) -> int: ...
+
+
+class Checkpoints(Protocol):
+    """Positions of sources that do not keep them themselves: of a mapping (its UUID), a stream of it, a shard of that.
+
+    What a stream and a position are is the source's business; here they are text.
+    """
+
+    async def load(self, mapping: str, stream: str) -> Mapping[str, str]:
+        """The positions by shard, with those that were given to `save` and are not durable yet."""
+
+    def save(self, mapping: str, stream: str, positions: Mapping[str, str]) -> None:
+        """Replace these shards' positions; durable within half a second, together and in the order of the calls. While
+        that fails it is made visible and tried again, and nobody waits for it but `saved`.
+        """
+
+    async def saved(self) -> None:
+        """Returns once all that was given to `save` until now is durable."""
 
 
 class Function(Protocol):

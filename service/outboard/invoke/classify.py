@@ -12,6 +12,12 @@ from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled,
 #: A message longer than this is cut: it ends in logs and on a page.
 _SHOWN = 2048
 
+#: How failures to get as far as sending begin: what is configured, and the transport's connections.
+_UNSENT = (
+    *("BadAwsConfig", "BadCaBundle", "BadEndpoint", "NoCredentials"),
+    *("ClientConnector", "ClientHttpProxy", "ClientProxy", "ConnectTimeout"),
+)
+
 #: The emulator answers a function's time-out with this text instead of an error; time and request id may lead it.
 _EMULATED_TIMEOUT = re.compile(rb"\"?(?:[^\s\"{\[]+\s+){0,2}Task timed out after ")
 
@@ -54,7 +60,7 @@ def classify(reply: InvokeReply) -> Outcome:
     said = _cut(error.message) or f"the Invoke API answered with HTTP status {error.status}"
     remedy = _REMEDIES_BY_CODE.get(error.code) or _REMEDIES.get(error.status)
     text = f"{said}; {remedy}" if remedy else said
-    return Unavailable(error.code, text, error.retry_after, error.request_id)
+    return Unavailable(error.code, text, error.retry_after, error.request_id, in_doubt=error.status >= 500)
 
 
 def classify_failure(failure: CallFailed, timeout: float) -> Outcome:
@@ -62,7 +68,8 @@ def classify_failure(failure: CallFailed, timeout: float) -> Outcome:
     if isinstance(failure, TimedOut):
         message = f"no answer within InvokeTimeoutSeconds ({timeout:g} s)"
         return FunctionFailed("Timeout", message, timed_out=True)
-    return Unavailable(failure.code, _cut(failure.message))
+    unsent = failure.code.startswith(_UNSENT)
+    return Unavailable(failure.code, _cut(failure.message), in_doubt=not unsent)
 
 
 def _answered(reply: InvokeReply) -> Outcome:

@@ -218,6 +218,241 @@ def test_after_a_split_a_group_never_overtakes_its_failed_head() -> None:
     assert played.delivered == ["3"]
 
 
+# What AWS was recorded doing with streams
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"null", b"[]", b'""', b"", b'{"batchItemFailures":[]}', b'{"batchItemFailures":null}'],
+)
+def test_a_stream_takes_these_answers_for_success(body: bytes) -> None:
+    played = Played(records(3), Policy(STREAM, partial_responses=True), lambda _: Succeeded(body))
+
+    assert played.invoked == [["0", "1", "2"]]
+    assert played.delivered == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"batchItemFailures":[{"foo":"1"}]}',
+        b'{"batchItemFailures":[{"foo":null}]}',
+        b'{"batchItemFailures":[{"itemIdentifier":""}]}',
+        b'{"batchItemFailures":[{"itemIdentifier":null}]}',
+        b'{"batchItemFailures":[{"itemIdentifier":123}]}',
+        b'{"batchItemFailures":[{"itemIdentifier":"123"}]}',
+        b'{"batchItemFailures":[{"itemIdentifier":"1"},{"foo":"2"}]}',
+        b'{"batchItemFailures":["1"]}',
+        b'{"batchItemFailures":5}',
+        b'"1"',
+        b"[1]",
+        b"5",
+        b"true",
+    ],
+)
+def test_a_stream_takes_these_answers_for_the_failure_of_the_whole_batch(body: bytes) -> None:
+    policy = Policy(STREAM, partial_responses=True, maximum_retry_attempts=2)
+    played = Played(records(3), policy, lambda _: Succeeded(body))
+
+    assert played.invoked == [["0", "1", "2"]] * 3
+    assert played.delivered == []
+    assert played.diverted == [(["0", "1", "2"], DropReason.RETRY_ATTEMPTS_EXHAUSTED, 3)]
+
+
+def test_a_function_error_fails_the_whole_batch_of_a_stream_with_and_without_partial_responses() -> None:
+    for partial in (True, False):
+        answers = iter([ERROR, OK])
+        played = Played(records(3), Policy(STREAM, partial_responses=partial), lambda _, a=answers: next(a))
+
+        assert played.invoked == [["0", "1", "2"]] * 2
+        assert played.delivered == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b'{"batchItemFailures":[{"itemIdentifier":"1"}]}', b"not JSON"])
+def test_a_stream_without_partial_responses_takes_any_answer_for_success_at_once(body: bytes) -> None:
+    played = Played(records(2), Policy(STREAM), lambda _: Succeeded(body))
+
+    assert len(played.invoked) == 1
+    assert played.delivered == ["0", "1"]
+
+
+def test_a_record_that_is_always_reported_is_delivered_five_times_and_those_before_it_once() -> None:
+    """Six records in batches of three with three retries: the failure record says four invokes, one record."""
+    policy = Policy(STREAM, partial_responses=True, maximum_retry_attempts=3)
+    sent: list[str] = []
+    diverted = []
+    for batch in (records(6)[:3], records(6)[3:]):
+        played = Played(batch, policy, lambda names: reporting("5") if "5" in names else OK)
+        sent += [name for invoke in played.invoked for name in invoke]
+        diverted += played.diverted
+
+    assert [sent.count(str(number)) for number in range(6)] == [1, 1, 1, 1, 1, 5]
+    assert diverted == [(["5"], DropReason.RETRY_ATTEMPTS_EXHAUSTED, 4)]
+
+
+def test_of_a_mixed_batch_the_expired_record_alone_is_given_up_and_five_fresh_ones_are_delivered() -> None:
+    batch = [record(0, timestamp=900.0), *[record(number, timestamp=990.0) for number in range(1, 6)]]
+    played = Played(batch, Policy(STREAM, maximum_record_age=60.0, maximum_retry_attempts=0), lambda _: OK, wall=1000.0)
+
+    assert played.diverted == [(["0"], DropReason.RECORD_AGE_EXCEEDED, 1)]
+    assert played.delivered == ["1", "2", "3", "4", "5"]
+    assert played.invoked == [["1", "2", "3", "4", "5"]]
+
+
+def test_expired_and_exhausted_records_of_one_batch_are_both_given_up_each_for_its_reason() -> None:
+    batch = [record(0, timestamp=900.0), record(1, timestamp=990.0)]
+    policy = Policy(STREAM, maximum_record_age=60.0, maximum_retry_attempts=1)
+    played = Played(batch, policy, lambda _: ERROR, wall=1000.0)
+
+    assert played.diverted == [
+        (["0"], DropReason.RECORD_AGE_EXCEEDED, 1),
+        (["1"], DropReason.RETRY_ATTEMPTS_EXHAUSTED, 2),
+    ]
+
+
+def test_a_batch_that_fails_throughout_an_age_limit_of_a_minute_is_tried_about_eight_times() -> None:
+    played = Played(records(1, timestamp=1000.0), Policy(STREAM, maximum_record_age=60.0), lambda _: ERROR, wall=1000.0)
+
+    assert 7 <= len(played.invoked) <= 9
+
+
+def test_without_limits_a_batch_is_tried_until_it_is_done() -> None:
+    answers = iter([*[ERROR] * 50, OK])
+    played = Played(records(2), Policy(STREAM), lambda _: next(answers))
+
+    assert played.delivered == ["0", "1"]
+    assert len(played.invoked) == 51
+    assert max(played.waits) == 30.0
+
+
+def test_a_batch_whose_age_ends_while_it_is_throttled_is_given_up() -> None:
+    policy = Policy(STREAM, maximum_record_age=60.0)
+    played = Played(records(1, timestamp=1000.0), policy, lambda _: Throttled("Rate"), wall=1000.0)
+
+    assert [lost[:2] for lost in played.diverted] == [(["0"], DropReason.RECORD_AGE_EXCEEDED)]
+
+
+def diverts(policy: Policy, *outcomes: Outcome) -> Divert:
+    """How a batch of one is given up."""
+    delivery, now = Delivery(records(1), policy, lambda: 0.0), 0.0
+    answers = iter(outcomes)
+    while True:
+        match delivery.step(now, now):
+            case Divert() as divert:
+                return divert
+            case Invoke():
+                delivery.answered(next(answers), now)
+            case Wait(until=until):
+                now = until
+            case step:
+                raise AssertionError(step)
+
+
+def test_what_is_given_up_names_the_functions_last_failure_and_none_where_it_reported_the_record() -> None:
+    policy = Policy(STREAM, partial_responses=True, maximum_retry_attempts=1)
+    second = FunctionFailed("KeyError", "no price", "r-2")
+
+    assert diverts(policy, ERROR, second).last == second
+    assert diverts(policy, ERROR, Throttled("Rate"), second).last == second
+    assert diverts(policy, ERROR, reporting("0")).last is None
+    assert diverts(policy, reporting("0"), ERROR).last == ERROR
+
+
+# Answers that were lost
+
+
+LOST = Unavailable("ServerDisconnectedError", "gone", in_doubt=True)
+
+
+def after(batch: Sequence[Record], policy: Policy, *outcomes: Outcome) -> Delivery:
+    """A delivery that has had these outcomes."""
+    delivery, now = Delivery(batch, policy, lambda: 0.0), 0.0
+    for outcome in outcomes:
+        while not isinstance(step := delivery.step(now, now), Invoke):
+            now = step.until if isinstance(step, Wait) else now
+        delivery.answered(outcome, now)
+    return delivery
+
+
+@pytest.mark.parametrize("on_failure", OnFailure)
+def test_nothing_is_in_doubt_before_an_invoke_and_after_an_answer(on_failure: OnFailure) -> None:
+    batch = records(2)
+
+    for outcomes in ((), (Throttled("Rate"),), (Unavailable("X", "down"),), (LOST, OK), (LOST, ERROR)):
+        assert list(after(batch, Policy(on_failure), *outcomes).in_doubt) == []
+
+
+@pytest.mark.parametrize("on_failure", OnFailure)
+def test_what_was_sent_and_not_answered_is_in_doubt(on_failure: OnFailure) -> None:
+    batch = records(4)
+
+    assert list(after(batch, Policy(on_failure), LOST).in_doubt) == batch
+    assert list(after(batch, Policy(on_failure), TooLarge(), LOST).in_doubt) == batch[:2]
+    assert list(after(batch, Policy(on_failure), TooLarge(), LOST, OK).in_doubt) == []
+
+
+@pytest.mark.parametrize("later", [Throttled("Rate"), Unavailable("ClientConnectorError", "nobody listens")])
+def test_an_attempt_that_never_reached_the_function_says_nothing_of_an_earlier_one(later: Outcome) -> None:
+    batch = records(2)
+
+    assert list(after(batch, Policy(STREAM), LOST, later).in_doubt) == batch
+    assert list(after(batch, Policy(STREAM), LOST, later, OK).in_doubt) == []
+
+
+def test_what_grew_too_old_is_in_doubt_no_more_and_what_is_behind_it_never_was() -> None:
+    batch = [record(0, timestamp=1000.0), record(1, timestamp=5000.0)]
+    delivery = Delivery(batch, Policy(STREAM, maximum_record_age=60.0), lambda: 0.0)
+    delivery.step(0.0, 1000.0)
+    delivery.answered(TooLarge(), 0.0)
+    delivery.step(0.0, 1000.0)
+    delivery.answered(LOST, 0.0)
+    assert list(delivery.in_doubt) == batch[:1]
+
+    assert isinstance(delivery.step(0.0, 2000.0), Divert)
+
+    assert list(delivery.in_doubt) == []
+
+
+def test_what_the_source_took_back_is_in_doubt_no_more() -> None:
+    batch = records(3)
+    delivery = after(batch, Policy(SQS), LOST)
+
+    delivery.taken_back(batch[:1])
+
+    assert list(delivery.in_doubt) == []
+    assert delivery.step(0.0, 0.0) == Settle(returned=batch[:1])
+
+
+# What goes back goes back together
+
+
+def test_failed_records_and_their_followers_go_back_in_one_piece() -> None:
+    batch = [record(0, key="a"), record(1, key="b"), record(2, key="a"), record(3, key="b"), record(4, key="c")]
+    delivery = after(batch, Policy(SQS, partial_responses=True), TooLarge(), reporting("0"))
+
+    assert delivery.step(0.0, 0.0) == Settle(delivered=[batch[1]], returned=[batch[0], batch[2]])
+    assert delivery.step(0.0, 0.0) == Invoke([batch[3], batch[4]], 1)
+
+
+def test_what_the_source_took_back_goes_with_its_followers_in_one_piece() -> None:
+    batch = [record(0, key="a"), record(1, key="b"), record(2, key="a")]
+    delivery = after(batch, Policy(SQS), Unavailable("X", "down"))
+
+    delivery.taken_back([batch[0]])
+
+    assert delivery.step(9.0, 0.0) == Settle(returned=[batch[0], batch[2]])
+    assert delivery.step(9.0, 0.0) == Invoke([batch[1]], 1)
+
+
+def test_a_message_that_no_invoke_can_carry_goes_back_alone_and_its_followers_behind_it() -> None:
+    batch = [record("big", size=101, key="a"), record(1, key="b"), record(2, key="a"), record(3, key="c")]
+    delivery = after(batch, Policy(SQS, payload_limit=100 + Envelope().size), TooLarge(), TooLarge())
+
+    assert delivery.step(0.0, 0.0) == Settle(returned=[batch[0]], too_large=True)
+    assert delivery.step(0.0, 0.0) == Settle(returned=[batch[2]])
+    assert delivery.step(0.0, 0.0) == Invoke([batch[1]], 1)
+
+
 OUTCOMES = st.sampled_from(["ok", "error", "throttled", "down", "413", "partial", "invalid"])
 
 

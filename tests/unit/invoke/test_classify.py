@@ -115,7 +115,9 @@ def test_a_413_is_too_large(code):
 def test_everything_else_is_unavailable_under_its_own_code_and_in_its_own_words(status, code):
     headers = {"x-amzn-errortype": f"{code}:http://x/", "retry-after": "1", "x-amzn-requestid": "r-1"}
 
-    assert classify(InvokeReply(status, headers, b'{"Message":"why"}')) == Unavailable(code, "why", 1.0, "r-1")
+    outcome = classify(InvokeReply(status, headers, b'{"Message":"why"}'))
+
+    assert outcome == Unavailable(code, "why", 1.0, "r-1", in_doubt=status >= 500)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +156,29 @@ def test_no_answer_in_time_is_an_attempt():
     assert outcome == FunctionFailed("Timeout", "no answer within InvokeTimeoutSeconds (905 s)", timed_out=True)
 
 
-def test_no_connection_is_no_attempt():
-    assert classify_failure(Unreachable("ConnectionRefused", "why"), 905.0) == Unavailable("ConnectionRefused", "why")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "BadAwsConfig",
+        "BadCaBundle",
+        "BadEndpoint",
+        "ClientConnectorCertificateError",
+        "ClientConnectorDNSError",
+        "ClientConnectorError",
+        "ClientConnectorSSLError",
+        "ClientHttpProxyError",
+        "ClientProxyConnectionError",
+        "ConnectTimeout",
+        "NoCredentials",
+    ],
+)
+def test_without_a_connection_nothing_was_sent_and_it_is_no_attempt(code):
+    assert classify_failure(Unreachable(code, "why"), 905.0) == Unavailable(code, "why", in_doubt=False)
+
+
+@pytest.mark.parametrize("code", ["ServerDisconnectedError", "ClientOSError", "ClientPayloadError", "UnreadableAnswer"])
+def test_a_connection_that_broke_leaves_in_doubt_whether_the_function_runs(code):
+    assert classify_failure(Unreachable(code, "why"), 905.0) == Unavailable(code, "why", in_doubt=True)
 
 
 @given(

@@ -30,12 +30,14 @@ async def test_one_invoke_is_one_call_with_the_mappings_settings():
 
 async def test_failures_are_outcomes():
     late = LambdaFunction(NotingLambda(TimedOut("Timeout", "x")), "orders", None, 30.0)
-    gone = LambdaFunction(NotingLambda(Unreachable("ConnectionRefused", "why")), "orders", None, 30.0)
+    gone = LambdaFunction(NotingLambda(Unreachable("ClientConnectorError", "why")), "orders", None, 30.0)
+    broken = LambdaFunction(NotingLambda(Unreachable("ServerDisconnectedError", "why")), "orders", None, 30.0)
 
     assert await late.invoke(b"{}", None) == FunctionFailed(
         "Timeout", "no answer within InvokeTimeoutSeconds (30 s)", timed_out=True
     )
-    assert await gone.invoke(b"{}", None) == Unavailable("ConnectionRefused", "why")
+    assert await gone.invoke(b"{}", None) == Unavailable("ClientConnectorError", "why")
+    assert await broken.invoke(b"{}", None) == Unavailable("ServerDisconnectedError", "why", in_doubt=True)
 
 
 async def test_a_dry_run_that_is_allowed_has_nothing_to_say():
