@@ -2,70 +2,40 @@
 
 import asyncio
 import os
-import random
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import structlog
 
 from outboard import __version__
-from outboard.aws.calls import CallFailed, JsonService, LambdaService
+from outboard.assembly import Connections, Surroundings, Workshop
+from outboard.aws.calls import CallFailed
 from outboard.aws.services import Services
 from outboard.config.arns import SourceType
 from outboard.config.listing import describe
 from outboard.config.loading import FailedMapping, Loaded
 from outboard.config.models import Configuration, EventSourceMapping
-from outboard.core.batcher import BatchLimits
-from outboard.core.delivery import OnFailure, Policy
-from outboard.core.ports import Feed, Source, SourceFailed
-from outboard.events import sqs as sqs_events
-from outboard.invoke.function import function_of
+from outboard.config.support import STATEFUL
+from outboard.core.ports import Checkpoints
 from outboard.observe.http import serve
 from outboard.observe.mapping import MappingFacts, MappingObserver, MappingState
 from outboard.observe.metrics import Metrics
 from outboard.observe.process import ProcessObserver
 from outboard.runtime.budget import ByteBudget
-from outboard.runtime.gate import Gate
-from outboard.runtime.lane import Work
-from outboard.runtime.mapping import MappingRun
 from outboard.runtime.supervisor import Supervisor
-from outboard.sources.sqs import SqsSource
-from outboard.sources.sqs.feed import Desk, SqsFeed
-from outboard.sources.sqs.queue import SqsQueue, url_of
-from outboard.sources.sqs.source import SqsSettings
+from outboard.state.memory import MemoryCheckpoints
+from outboard.state.sqlite import open_checkpoints
 
-#: Concurrent invokes of a mapping that names no limit; AWS stops at 1,250.
-DEFAULT_CONCURRENCY = 1_000
+__all__ = ["Connections", "Outboard", "Surroundings", "run_service"]
+
+#: Seconds for the last positions to become durable once all mappings have drained.
+_LAST_SAVE = 5.0
 
 #: Above this average lag of the event loop, in seconds, no mapping gets more lanes.
 _SATURATED = 0.05
-
-
-class Connections(Protocol):
-    """How AWS is reached; a simulation puts its own world behind this."""
-
-    @property
-    def region(self) -> str | None: ...
-
-    def sqs_endpoint(self, region: str, endpoint: str | None) -> str: ...
-
-    def sqs(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService: ...
-
-    def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService: ...
-
-    async def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is not decided by the configuration: epoch time, chance, and which feed an SQS poller takes from."""
-
-    wall: Callable[[], float] = time.time
-    jitter: Callable[[], float] = random.random
-    sqs_feed: Callable[[Desk], Feed] = SqsFeed
 
 
 @dataclass(slots=True)
@@ -93,8 +63,11 @@ class Outboard:
 
     def __post_init__(self) -> None:
         configuration = self._configuration
-        budget = ByteBudget(configuration.limits.maximum_buffered_bytes)
-        self.process.buffer_limit(configuration.limits.maximum_buffered_bytes)
+        memory = configuration.limits.maximum_buffered_bytes
+        self.process.buffer_limit(memory)
+        workshop = Workshop(
+            self.connections, self.surroundings, ByteBudget(memory), memory, lambda: self.process.lag > _SATURATED
+        )
         runs = []
         for mapping in configuration.event_source_mappings:
             observer = self._observer(_facts(mapping))
@@ -103,7 +76,7 @@ class Outboard:
                 observer.state(MappingState.DISABLED, "Enabled is false")
                 continue
             try:
-                runs.append(self._run_of(mapping, observer, budget))
+                runs.append(workshop.mapping_run(mapping, observer))
             except CallFailed as failure:
                 observer.state(MappingState.FAILED, failure.message)
         for failed in self.loaded.failed:
@@ -117,6 +90,11 @@ class Outboard:
         assert self.loaded.configuration is not None
         return self.loaded.configuration
 
+    @property
+    def stateful(self) -> Sequence[MappingObserver]:
+        """The observers of the mappings whose positions are kept in State."""
+        return [entry.observer for entry in self._entries if entry.mapping.source_type in STATEFUL]
+
     def stop(self, why: str) -> None:
         """Drain: finish the invokes under way, hand back the rest."""
         self.draining = True
@@ -128,6 +106,7 @@ class Outboard:
         """Until `stop`. Returns the mappings that had not drained in time, and how many invokes each had under way."""
         try:
             unfinished = await self._supervisor.run()
+            await self._save()
         finally:
             await self.connections.close()
         seconds = self.surroundings.wall() - self._draining_since
@@ -136,6 +115,14 @@ class Outboard:
         else:
             self.process.drained(seconds, sum(entry.observer.handed_back_events for entry in self._entries))
         return unfinished
+
+    async def _save(self) -> None:
+        """What was settled last becomes durable; a disk that is full does not hold up the exit."""
+        try:
+            async with asyncio.timeout(_LAST_SAVE):
+                await self.surroundings.checkpoints.saved()
+        except TimeoutError:
+            pass  # the state says so, as it has since it failed
 
     def listening(self) -> None:
         self._listening = True
@@ -161,47 +148,14 @@ class Outboard:
         shapes = []
         for entry in self._entries:
             shown = entry.observer.snapshot()
-            shapes.append(describe(entry.mapping, str(shown["state"]), str(shown["stateReason"]), entry.created))
+            state, reason, result = str(shown["state"]), str(shown["stateReason"]), entry.observer.last_result
+            shapes.append(describe(entry.mapping, state, reason, entry.created, result))
         return shapes
 
     # Building
 
     def _observer(self, facts: MappingFacts) -> MappingObserver:
         return MappingObserver(facts, self.metrics, structlog.get_logger(), self.surroundings.wall)
-
-    def _run_of(self, mapping: EventSourceMapping, observer: MappingObserver, budget: ByteBudget) -> MappingRun:
-        share = budget.share(mapping.uuid)
-        work = Work(
-            function=function_of(self.connections, mapping),
-            limits=BatchLimits(mapping.batch_size, mapping.window),
-            policy=Policy(OnFailure.RETURN, partial_responses=mapping.report_batch_item_failures),
-            gate=Gate(mapping.concurrency_limit or DEFAULT_CONCURRENCY, observer.concurrency),
-            observer=observer,
-            trace=sqs_events.trace,
-            wall=self.surroundings.wall,
-            jitter=self.surroundings.jitter,
-        )
-        assert mapping.source_type is SourceType.SQS  # the configuration refuses what is not carried out
-        region = mapping.source.region
-        settings = SqsSettings(
-            facts=sqs_events.QueueFacts(str(mapping.source), region, md5_null=mapping.window >= 1),
-            window=mapping.window,
-            allowance=share,
-            observer=observer,
-            jitter=self.surroundings.jitter,
-            memory=self._configuration.limits.maximum_buffered_bytes,
-        )
-
-        def build() -> Source:
-            try:
-                service = self.connections.sqs(region, mapping.source_endpoint_url, mapping.source_role_arn)
-                endpoint = self.connections.sqs_endpoint(region, mapping.source_endpoint_url)
-            except CallFailed as failure:
-                raise SourceFailed(failure.code, failure.message) from None
-            queue = SqsQueue(service, url_of(endpoint, mapping.source))
-            return SqsSource(queue, settings, self.surroundings.sqs_feed)
-
-        return MappingRun(mapping.name, build, work, lambda: self.process.lag > _SATURATED)
 
 
 def _facts(mapping: EventSourceMapping) -> MappingFacts:
@@ -220,26 +174,60 @@ def _facts_of_failed(failed: FailedMapping) -> MappingFacts:
     return MappingFacts(failed.name, failed.uuid or "", kind, source_arn=failed.source_arn or "")
 
 
+class StateNews:
+    """What becomes of saving positions, told to every mapping that has some."""
+
+    def __init__(self) -> None:
+        self.observers: Sequence[MappingObserver] = ()
+
+    def failed(self, error_type: str, message: str) -> None:
+        for observer in self.observers:
+            observer.checkpoint_failed(error_type, message)
+
+    def saved(self) -> None:
+        for observer in self.observers:
+            observer.checkpoint_saved()
+
+
+@asynccontextmanager
+async def _state(configuration: Configuration, news: StateNews) -> AsyncIterator[Checkpoints]:
+    """The positions' place, opened only if a source needs it. Raises `StateUnavailable`."""
+    needed = any(mapping.source_type in STATEFUL for mapping in configuration.event_source_mappings)
+    if needed and configuration.state.type == "sqlite":
+        async with open_checkpoints(configuration.state.path, news) as checkpoints:
+            yield checkpoints
+    else:
+        yield MemoryCheckpoints()
+
+
 async def run_service(loaded: Loaded, path: str) -> int:
-    """Run until a signal; returns the exit code. Raises `PortUnavailable`."""
+    """Run until a signal; returns the exit code. Raises `PortUnavailable` and `StateUnavailable`."""
     assert loaded.configuration is not None
     metrics = Metrics()
     process = ProcessObserver(metrics, structlog.get_logger(), time.time)
-    outboard = Outboard(loaded, Services(process.aws_request), metrics, process)
-    _stop_on_signals(outboard)
-    server = loaded.configuration.server
-    async with serve(server.host, server.port, outboard, metrics) as url, asyncio.TaskGroup() as group:
-        outboard.process.started(
-            __version__, path, loaded.content_hash, len(loaded.configuration.event_source_mappings)
-        )
-        for problem in loaded.problems:
-            outboard.process.config_problem(str(problem))
-        outboard.process.listening(url)
-        outboard.listening()
-        watch = group.create_task(outboard.process.watch_loop(), name="event loop watch")
-        await outboard.run()
-        watch.cancel()
+    news = StateNews()
+    async with _state(loaded.configuration, news) as checkpoints:
+        surroundings = Surroundings(checkpoints=checkpoints)
+        outboard = Outboard(loaded, Services(process.aws_request), metrics, process, surroundings)
+        news.observers = outboard.stateful
+        _stop_on_signals(outboard)
+        server = loaded.configuration.server
+        async with serve(server.host, server.port, outboard, metrics) as url, asyncio.TaskGroup() as group:
+            _announce(outboard, loaded, path, url)
+            watch = group.create_task(outboard.process.watch_loop(), name="event loop watch")
+            await outboard.run()
+            watch.cancel()
     return 0
+
+
+def _announce(outboard: Outboard, loaded: Loaded, path: str, url: str) -> None:
+    assert loaded.configuration is not None
+    process = outboard.process
+    process.started(__version__, path, loaded.content_hash, len(loaded.configuration.event_source_mappings))
+    for problem in loaded.problems:
+        process.config_problem(str(problem))
+    process.listening(url)
+    outboard.listening()
 
 
 def _stop_on_signals(outboard: Outboard) -> None:

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="watch it work on this machine, without an account",
-        description="Start queues, functions and load on this machine, run the service on them, "
+        description="Start queues, a stream, functions and load on this machine, run the service on them, "
         "and audit what became of every message.",
     )
     demo.add_argument("--seconds", type=_positive, default=30.0, help="how long load is made for (default %(default)g)")
@@ -108,15 +108,22 @@ def _run(options: argparse.Namespace) -> int:
     from outboard.observe import logs
     from outboard.observe.http import PortUnavailable
     from outboard.runtime import heap
+    from outboard.state.unavailable import StateUnavailable
 
     logs.configure(loaded.configuration.logging.level, loaded.configuration.logging.format)
     heap.give_freed_payloads_back()
     try:
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
             return runner.run(run_service(loaded, str(path)))
-    except* PortUnavailable as group:
-        print(f"outboard: {group.exceptions[0]}", file=sys.stderr)
+    except* (PortUnavailable, StateUnavailable) as group:
+        print(f"outboard: {_first(group)}", file=sys.stderr)
     return 1
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def _event_loop() -> Callable[[], "AbstractEventLoop"] | None:

@@ -1,47 +1,116 @@
-"""Knows how `check --live` asks: each queue for its attributes, each function by a dry run. Advice only."""
+"""Knows how `check --live` asks: each queue and stream what it is like, each function by a dry run. Advice only."""
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
-from outboard.aws.calls import CallFailed
+from outboard.aws.calls import CallFailed, JsonService, LambdaService
 from outboard.aws.services import Services
+from outboard.config.arns import SourceType
 from outboard.config.models import Configuration, EventSourceMapping
 from outboard.invoke.function import function_of
+from outboard.sources.kinesis.stream import KinesisStream, StreamDescription, with_remedy
 from outboard.sources.sqs.queue import SqsQueue, url_of
+
+#: A stream that is being resharded can be read.
+_READABLE = frozenset({"ACTIVE", "UPDATING"})
+
+
+class Reach(Protocol):
+    """How AWS is reached."""
+
+    @property
+    def region(self) -> str | None: ...
+
+    def sqs_endpoint(self, region: str, endpoint: str | None) -> str: ...
+
+    def sqs(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService: ...
+
+    def kinesis(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService: ...
+
+    def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService: ...
 
 
 async def advise(configuration: Configuration) -> Sequence[str]:
     """One line for each thing that is not as the mappings need it; or that all is well."""
     services = Services(lambda *_: None)
     try:
-        async with asyncio.TaskGroup() as group:
-            asked = [
-                group.create_task(_ask(services, mapping), name=f"check {mapping.name}")
-                for mapping in configuration.event_source_mappings
-            ]
+        return await advice(configuration, services, time.time)
     finally:
         await services.close()
-    lines = [line for task in asked for line in task.result()]
-    return lines or [f"all {len(asked)} sources and functions answered"]
 
 
-async def _ask(services: Services, mapping: EventSourceMapping) -> list[str]:
-    lines = []
+async def advice(configuration: Configuration, reach: Reach, wall: Callable[[], float]) -> Sequence[str]:
+    """What `advise` prints. `wall` gives the epoch time."""
+    mappings = configuration.event_source_mappings
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(_ask(reach, mapping, wall()), name=f"check {mapping.name}") for mapping in mappings]
+    lines = [
+        f"mapping {mapping.name}: {line}"
+        for mapping, task in zip(mappings, asked, strict=True)
+        for line in task.result()
+    ]
+    return lines or [f"all {len(mappings)} sources and functions answered"]
+
+
+async def _ask(reach: Reach, mapping: EventSourceMapping, now: float) -> list[str]:
+    match mapping.source_type:
+        case SourceType.SQS:
+            lines = await _ask_queue(reach, mapping)
+        case SourceType.KINESIS:
+            lines = await _ask_stream(reach, mapping, now)
+        case _:  # the configuration refuses what is not carried out
+            lines = []
     try:
-        region = mapping.source.region
-        endpoint = services.sqs_endpoint(region, mapping.source_endpoint_url)
-        service = services.sqs(region, mapping.source_endpoint_url, mapping.source_role_arn)
-        attributes = await SqsQueue(service, url_of(endpoint, mapping.source)).attributes()
-        if attributes.visibility_timeout < 1:
-            lines.append(
-                f"mapping {mapping.name}: the queue's VisibilityTimeout is 0: failed messages come back at once"
-            )
-    except CallFailed as failure:
-        lines.append(f"mapping {mapping.name}: EventSourceArn: {failure.code}: {failure.message}")
-    try:
-        wrong = await function_of(services, mapping).dry_run()
+        wrong = await function_of(reach, mapping).dry_run()
     except CallFailed as failure:
         wrong = f"{failure.code}: {failure.message}"
-    if wrong is not None:
-        lines.append(f"mapping {mapping.name}: FunctionName: {wrong}")
+    return lines if wrong is None else [*lines, f"FunctionName: {wrong}"]
+
+
+async def _ask_queue(reach: Reach, mapping: EventSourceMapping) -> list[str]:
+    region, url = mapping.source.region, mapping.source_endpoint_url
+    try:
+        service = reach.sqs(region, url, mapping.source_role_arn)
+        queue = SqsQueue(service, url_of(reach.sqs_endpoint(region, url), mapping.source))
+        attributes = await queue.attributes()
+    except CallFailed as failure:
+        return [f"EventSourceArn: {failure.code}: {failure.message}"]
+    if attributes.visibility_timeout < 1:
+        return ["the queue's VisibilityTimeout is 0: failed messages come back at once"]
+    return []
+
+
+async def _ask_stream(reach: Reach, mapping: EventSourceMapping, now: float) -> list[str]:
+    try:
+        service = reach.kinesis(mapping.source.region, mapping.source_endpoint_url, mapping.source_role_arn)
+        stream = await KinesisStream(service, mapping.source).describe()
+    except CallFailed as failure:
+        return [f"EventSourceArn: {failure.code}: {with_remedy(failure)}", *_about_start(mapping, now)]
+    return [*_about_stream(mapping, stream), *_about_start(mapping, now)]
+
+
+def _about_stream(mapping: EventSourceMapping, stream: StreamDescription) -> list[str]:
+    lines = []
+    hours, age = stream.retention_hours, mapping.record_age
+    if stream.status not in _READABLE:
+        lines.append(f"EventSourceArn: the stream is {stream.status}; it can be read once it is ACTIVE")
+    if age is not None and age > hours * 3600:
+        lines.append(
+            f"MaximumRecordAgeInSeconds: is {age:g}, and the stream keeps records for {hours} hours only;"
+            f" lower it to {hours * 3600} at most, or raise the stream's retention"
+        )
+    if age is None and mapping.retry_attempts is None:
+        lines.append(
+            "MaximumRetryAttempts: is -1, as is MaximumRecordAgeInSeconds; a record that the function always fails"
+            f" blocks its shard, and what follows expires after {hours} hours; set one of the two unless that is meant"
+        )
     return lines
+
+
+def _about_start(mapping: EventSourceMapping, now: float) -> list[str]:
+    moment = mapping.starting_position_timestamp
+    if moment is None or moment <= now:
+        return []
+    return ["StartingPositionTimestamp: is in the future, and Kinesis refuses it until then; the mapping waits"]

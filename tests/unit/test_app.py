@@ -1,10 +1,12 @@
 """The parts put together: a configuration's mappings run, are seen, and drain; one that cannot run stops no other."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import orjson
 import pytest
 
 from outboard.app import Outboard, Surroundings
@@ -13,6 +15,7 @@ from outboard.config.loading import parse
 from outboard.observe.metrics import Metrics
 from outboard.observe.process import ProcessObserver
 from tests.unit.observe.stage import START, Clock, recording_log
+from tests.unit.sources.kinesis.fake import ARN, FIRST, THROTTLED, FakeCheckpoints, FakeKinesis
 from tests.unit.sources.sqs.fake import DENIED, FakeSqs
 from tests.unit.virtual import virtual
 
@@ -29,6 +32,12 @@ REFUNDS = """  - Name: refunds
     SourceRoleArn: arn:aws:iam::123456789012:role/reader
     FunctionRoleArn: arn:aws:iam::999999999999:role/invoker
     InvokeTimeoutSeconds: 60
+"""
+CLICKS = """EventSourceMappings:
+  - Name: clicks
+    EventSourceArn: arn:aws:kinesis:eu-west-1:123456789012:stream/clicks
+    FunctionName: count-clicks
+    StartingPosition: TRIM_HORIZON
 """
 SUCCESS = InvokeReply(200, {"x-amz-executed-version": "1"}, b"")
 
@@ -63,6 +72,8 @@ class FakeConnections:
 
     def __init__(self) -> None:
         self.queues: dict[str, FakeSqs] = {}
+        self.stream = FakeKinesis()
+        self.identity: str | CallFailed | None = "arn:aws:iam::123456789012:user/tester"
         self.functions = FakeLambda()
         self.asked: list[tuple[str, str, str | None]] = []
         self.refused: dict[str, CallFailed] = {}
@@ -77,6 +88,15 @@ class FakeConnections:
     def sqs(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService:
         self.asked.append(("sqs", region, role_arn))
         return self.queue(region)
+
+    def kinesis(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService:
+        self.asked.append(("kinesis", region, role_arn))
+        return self.stream
+
+    async def caller_arn(self, region: str, **_how: object) -> str | None:
+        if isinstance(self.identity, CallFailed):
+            raise self.identity
+        return self.identity
 
     def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService:
         self.asked.append(("lambda", region, role_arn))
@@ -97,6 +117,7 @@ class World:
         self.clock = Clock()
         log, self.lines = recording_log()
         self._process = ProcessObserver(self.metrics, log, self.clock)
+        self.checkpoints = FakeCheckpoints()
         self._text = text
         self.outcome: dict[str, int] | None = None
 
@@ -107,7 +128,7 @@ class World:
             self.connections,
             self.metrics,
             self._process,
-            Surroundings(wall=self.clock, jitter=lambda: 0.0),
+            Surroundings(wall=self.clock, jitter=lambda: 0.0, checkpoints=self.checkpoints),
         )
         async with asyncio.TaskGroup() as group:
             run = group.create_task(outboard.run(), name="outboard")
@@ -172,6 +193,128 @@ async def test_a_partial_response_is_honoured() -> None:
 
     assert queue.deleted == ["m-1"]
     assert list(queue.messages) == ["m-2"]
+
+
+def clicks(fields: str = "") -> World:
+    return World(CLICKS.replace("    StartingPosition", f"{fields}    StartingPosition") if fields else CLICKS)
+
+
+def invoked(world: World) -> list[dict[str, Any]]:
+    """Every event that the function was sent, in order."""
+    return [
+        event for _, _, payload, _ in world.connections.functions.invokes for event in orjson.loads(payload)["Records"]
+    ]
+
+
+@virtual
+async def test_a_streams_records_reach_the_function_and_are_checkpointed_durably_before_the_end() -> None:
+    world = clicks()
+    stream = world.connections.stream
+    _, two = stream.put(FIRST, "a", "b")
+    async with world.running() as outboard:
+        await asyncio.sleep(1)
+        assert states(outboard) == {"clicks": "Enabled"}
+        (uuid,) = [str(shown["uuid"]) for shown in outboard.mappings()]
+
+    assert [event["eventID"].partition(":")[0] for event in invoked(world)] == [FIRST, FIRST]
+    assert world.checkpoints.durable[uuid, f"{ARN}@{stream.created!r}"] == {FIRST: two}
+    assert world.checkpoints.durable[uuid, ARN] == {"": "TRIM_HORIZON"}
+
+
+@pytest.mark.parametrize(
+    ("position", "stored", "sent"),
+    [
+        ("TRIM_HORIZON", "TRIM_HORIZON", ["old", "new"]),
+        ("LATEST", f"AT_TIMESTAMP {START!r}", ["new"]),
+        (f"AT_TIMESTAMP\n    StartingPositionTimestamp: {START - 5}", f"AT_TIMESTAMP {START - 5!r}", ["new"]),
+    ],
+)
+@virtual
+async def test_a_stream_is_begun_where_the_mapping_says(position: str, stored: str, sent: list[str]) -> None:
+    world = World(CLICKS.replace("TRIM_HORIZON", position))
+    world.connections.stream.put(FIRST, "old", arrived=START - 10)
+    async with world.running():
+        await asyncio.sleep(1)
+        world.connections.stream.put(FIRST, "new")
+        await asyncio.sleep(2)
+
+    assert [base64.b64decode(event["kinesis"]["data"]).decode() for event in invoked(world)] == sent
+    assert [rows for (_, stream), rows in world.checkpoints.rows.items() if stream == ARN] == [{"": stored}]
+
+
+@virtual
+async def test_a_streams_limits_are_the_mappings() -> None:
+    world = clicks(
+        "    BatchSize: 2\n    MaximumRetryAttempts: 1\n    BisectBatchOnFunctionError: true\n"
+        "    FunctionResponseTypes: [ReportBatchItemFailures]\n"
+    )
+    numbers = world.connections.stream.put(FIRST, *"abc")
+    broken = b'{"batchItemFailures":[{"itemIdentifier":"%s"}]}' % numbers[0].encode()
+    world.connections.functions.reply = InvokeReply(200, {"x-amz-executed-version": "1"}, broken)
+    async with world.running():
+        await asyncio.sleep(2.5)
+
+    sizes = [len(orjson.loads(payload)["Records"]) for _, _, payload, _ in world.connections.functions.invokes]
+    assert sizes == [2, 1, 1, 1, 1, 1, 1]
+    labels = {"mapping": "clicks", "reason": "retry_attempts_exhausted"}
+    assert world.metrics.registry.get_sample_value("outboard_dropped_events_total", labels) == 3
+
+
+@pytest.mark.parametrize(
+    ("fields", "identity", "named"),
+    [
+        ("", "arn:aws:iam::123456789012:user/tester", "arn:aws:iam::123456789012:user/tester"),
+        ("", None, "arn:aws:iam::123456789012:root"),
+        ("", CallFailed("NoIdentity", "STS did not say"), "arn:aws:iam::123456789012:root"),
+        (
+            "    SourceRoleArn: arn:aws:iam::123456789012:role/reader\n",
+            CallFailed("NoIdentity", "not asked"),
+            "arn:aws:iam::123456789012:role/reader",
+        ),
+        (
+            (
+                "    SourceRoleArn: arn:aws:iam::123456789012:role/reader\n"
+                "    FunctionRoleArn: arn:aws:iam::123456789012:role/invoker\n"
+            ),
+            CallFailed("NoIdentity", "not asked"),
+            "arn:aws:iam::123456789012:role/invoker",
+        ),
+    ],
+)
+@virtual
+async def test_an_event_names_who_invokes(fields: str, identity: str | CallFailed | None, named: str) -> None:
+    world = clicks(fields)
+    world.connections.identity = identity
+    world.connections.stream.put(FIRST, "a")
+    async with world.running():
+        await asyncio.sleep(1)
+
+    assert [event["invokeIdentityArn"] for event in invoked(world)] == [named]
+
+
+@virtual
+async def test_a_failing_stream_holds_up_no_queue() -> None:
+    world = World(ORDERS + CLICKS.partition("\n")[2])
+    world.connections.stream.answers["DescribeStreamSummary"] = [THROTTLED] * 99
+    queue = world.connections.queue("eu-west-1")
+    queue.send(*[f"m-{number}" for number in range(20)])
+    async with world.running() as outboard:
+        await asyncio.sleep(5)
+        assert states(outboard) == {"orders": "Enabled", "clicks": "blocked"}
+        assert len(queue.deleted) == 20
+
+
+@virtual
+async def test_a_disk_that_is_full_at_the_end_holds_up_the_exit_for_seconds_only() -> None:
+    world = clicks()
+    world.connections.stream.put(FIRST, "a")
+    async with world.running():
+        await asyncio.sleep(1)
+        world.checkpoints.failing = True
+    assert asyncio.get_running_loop().time() <= 1000 + 1 + 5 + 1
+
+    assert world.outcome == {}
+    assert world.connections.closed
 
 
 @virtual

@@ -74,7 +74,7 @@ def test_every_module_of_both_layers_is_looked_at() -> None:
         assert len(list((PACKAGE / layer).rglob("*.py"))) > 1
 
 
-@pytest.mark.parametrize("module", ["core/backoff.py", "events/sqs.py"])
+@pytest.mark.parametrize("module", ["core/backoff.py", "core/shards.py", "events/kinesis.py", "events/sqs.py"])
 @pytest.mark.parametrize(
     ("line", "name"),
     [

@@ -12,8 +12,8 @@ import orjson
 from yarl import URL
 
 from outboard import __version__
-from outboard.aws.calls import CallFailed, InvokeReply, Refused, TimedOut, Unreachable
-from outboard.aws.errors import read_error
+from outboard.aws.calls import CallFailed, InvokeReply, Refused, Unreachable
+from outboard.aws.errors import EXCERPT, read_error
 from outboard.aws.identity import Identity
 from outboard.aws.refusals import Cure, clock_offset, cure
 from outboard.aws.signing import Credentials, Target, sign, target
@@ -38,6 +38,7 @@ class Protocol:
 
 
 SQS = Protocol("sqs", "AmazonSQS", "application/x-amz-json-1.0")
+KINESIS = Protocol("kinesis", "Kinesis_20131202", "application/x-amz-json-1.1")
 
 
 class Clock:
@@ -70,8 +71,9 @@ class SignedCalls:
         url, at = self._target(service, path)
         deadline = asyncio.get_running_loop().time() + timeout
         credentials = await self._credentials(deadline, timeout)
+        offset = self._clock.offset
         answer = await self._send(url, sign(at, headers, body, credentials, self._clock.now()), body, deadline)
-        if answer.status in (400, 401, 403) and self._cured(answer, credentials):
+        if answer.status in (400, 401, 403) and self._cured(answer, credentials, offset):
             credentials = await self._credentials(deadline, timeout)
             answer = await self._send(url, sign(at, headers, body, credentials, self._clock.now()), body, deadline)
         return answer
@@ -88,7 +90,7 @@ class SignedCalls:
         signed["user-agent"] = _USER_AGENT
         left = deadline - asyncio.get_running_loop().time()
         if left <= 0:
-            raise TimedOut("Timeout", f"{url.origin()}: no time was left to send the call")
+            raise Unreachable("ConnectTimeout", f"{url.origin()}: no time was left to send the call")
         return await self._transport.post(url, signed, body, left)
 
     def _target(self, service: str, path: str) -> tuple[URL, Target]:
@@ -99,11 +101,11 @@ class SignedCalls:
             self._targets[service, path] = found
         return found
 
-    def _cured(self, answer: Answer, used: Credentials) -> bool:
-        """Whether what the call was refused for could be mended."""
+    def _cured(self, answer: Answer, used: Credentials, offset: float) -> bool:
+        """Whether what the call was refused for could be mended, or has been since it was signed."""
         learnt = clock_offset(answer.headers.get("date", ""), self._clock.read())
         error = read_error(answer.status, answer.headers, answer.body)
-        match cure(error, self._clock.offset, learnt):
+        match cure(error, offset, learnt):
             case Cure.CREDENTIALS:
                 self._identity.forget(used)
                 return True
@@ -176,7 +178,7 @@ def _result(answer: Answer) -> dict[str, Any]:
         raise Refused(
             error.status,
             error.code,
-            error.message,
+            _said(answer, error.message),
             request_id=error.request_id,
             retry_after=error.retry_after,
             reason=error.reason,
@@ -188,3 +190,10 @@ def _result(answer: Answer) -> dict[str, Any]:
     if not isinstance(parsed, dict):
         raise Unreachable("UnreadableAnswer", "the answer is not a JSON object")
     return parsed
+
+
+def _said(answer: Answer, message: str) -> str:
+    if 300 <= answer.status < 400:
+        to = answer.headers.get("location", "another address")[:EXCERPT]
+        return f"redirected to {to}, which is not followed: correct the endpoint's URL"
+    return message or f"the answer was HTTP status {answer.status}, without a word"

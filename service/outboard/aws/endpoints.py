@@ -9,6 +9,8 @@ from yarl import URL
 from outboard.aws.calls import Unreachable
 from outboard.aws.sdk import Sdk
 
+_AS_IN = "write it as https://HOST or http://HOST:PORT"
+
 
 class Endpoints:
     """Resolves endpoints with botocore's own rules, so that partitions, FIPS and dual-stack are the SDK's.
@@ -22,10 +24,11 @@ class Endpoints:
 
     def resolve(self, service: str, region: str, own: str | None = None) -> str:
         """The URL for `service` (botocore's name for it). `own` is the mapping's, and wins. Raises `Unreachable`."""
-        url = own or self._configured(service) or self._aws(service, region)
+        url = own or self.configured(service) or self._aws(service, region)
         return _checked(url, service)
 
-    def _configured(self, service: str) -> str | None:
+    def configured(self, service: str) -> str | None:
+        """The URL that the environment or the SDK's configuration names for `service`. Raises `Unreachable`."""
         from botocore.configprovider import ConfiguredEndpointProvider  # noqa: PLC0415 - slow to import
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - slow to import
 
@@ -78,7 +81,10 @@ def _checked(url: str, service: str) -> str:
         usable = parsed.scheme in {"http", "https"} and bool(parsed.raw_host)
     except ValueError:
         usable = False
+    if "@" in url.partition("://")[2].partition("/")[0]:  # a password perhaps: not shown
+        message = f"the endpoint URL of {service} names a user, which has no use here: {_AS_IN}"
+        raise Unreachable("BadEndpoint", message)
     if not usable:
-        message = f"the endpoint URL of {service}, {url!r}, is not one: write it as https://HOST or http://HOST:PORT"
+        message = f"the endpoint URL of {service}, {url!r}, is not one: {_AS_IN}"
         raise Unreachable("BadEndpoint", message)
     return url

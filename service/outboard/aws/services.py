@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping
 
 from outboard.aws.calls import JsonService, LambdaService
-from outboard.aws.client import SQS, Clock, JsonClient, LambdaClient, Protocol, SignedCalls, Told
+from outboard.aws.client import KINESIS, SQS, Clock, JsonClient, LambdaClient, Protocol, SignedCalls, Told
 from outboard.aws.endpoints import Endpoints
-from outboard.aws.identity import Identity
+from outboard.aws.identity import Identity, caller_arn
 from outboard.aws.sdk import Sdk
 from outboard.aws.transport import Transport
 
@@ -20,7 +20,6 @@ class Services:
         self._environ = environ
         self._sdk = Sdk()
         self._endpoints = Endpoints(self._sdk, environ)
-        self._clock = Clock()
         self._identities: dict[tuple[str | None, str], Identity] = {}
         self._calls: dict[tuple[str, str, str | None], SignedCalls] = {}
 
@@ -36,6 +35,17 @@ class Services:
 
     def sqs(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService:
         return self._json(SQS, region, endpoint, role_arn)
+
+    def kinesis(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService:
+        return self._json(KINESIS, region, endpoint, role_arn)
+
+    async def caller_arn(self, region: str, *, beside_aws: bool) -> str | None:
+        """The ARN of the identity that calls are made under where no role is assumed. `beside_aws`: neither source nor
+        function is AWS's, so that STS is asked only if its endpoint is configured; else None. Raises `CallFailed`.
+        """
+        if beside_aws and self._endpoints.configured("sts") is None:
+            return None
+        return await caller_arn(self._sdk, region, self._environ)
 
     def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService:
         return LambdaClient(self._signed("lambda", region, endpoint, role_arn), self._told)
@@ -53,5 +63,5 @@ class Services:
         if key not in self._calls:
             identity = self._identities.setdefault((role_arn, region), Identity(self._sdk, role_arn, region))
             bundle = self._sdk.setting("ca_bundle") or self._environ.get("REQUESTS_CA_BUNDLE")
-            self._calls[key] = SignedCalls(url, region, identity, Transport(url, bundle), self._clock)
+            self._calls[key] = SignedCalls(url, region, identity, Transport(url, bundle), Clock())
         return self._calls[key]

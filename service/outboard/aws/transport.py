@@ -2,22 +2,33 @@
 
 import asyncio
 import io
+import select
 import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import Any
 from urllib.request import getproxies, proxy_bypass
+from weakref import WeakSet
 
 import aiohttp
+from aiohttp.connector import Connection
 from yarl import URL
 
 from outboard.aws.calls import TimedOut, Unreachable
+from outboard.aws.unanswered import PROXY_ASKS_WHO, no_connection, unknown_to_proxy, unreachable
 
 #: NAT gateways and load balancers drop idle connections after 350 s, servers often after 60.
 _KEEP_ALIVE = 55.0
 
+#: Seconds for one address to accept a connection, and for all that comes before sending: names, proxies, TLS.
 _CONNECT = 5.0
+_CONNECT_IN_ALL = 10.0
+
+#: Of a call's time, what may go by before it is sent: one that was never sent must not count as unanswered.
+_SHARE_TO_CONNECT = 0.9
+
+_ENOUGH_TIME = aiohttp.ClientTimeout(connect=_CONNECT_IN_ALL, sock_connect=_CONNECT, ceil_threshold=_CONNECT_IN_ALL)
 
 #: TCP probes a silent connection, so that nothing on the way forgets it during an invoke of minutes.
 _PROBES = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}
@@ -29,11 +40,6 @@ _IN_ONE_PIECE = 2**20
 _LARGEST_ANSWER = 64 * 1024 * 1024
 
 _NO_AUTOMATIC_HEADERS = ("Accept", "Accept-Encoding", "User-Agent")
-
-_WORDS = {
-    "ServerDisconnectedError": "the connection was closed before an answer came",
-    "ClientOSError": "the connection broke",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,51 +55,157 @@ class Transport:
     """Connections to one origin, as many as there are calls: a long poll never keeps a short call waiting."""
 
     def __init__(self, endpoint: str, ca_bundle: str | None) -> None:
-        parts = urlsplit(endpoint)
-        self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._proxy = None if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme)
+        """Raises `Unreachable` where the environment names a proxy that cannot be one."""
+        self._origin = str(URL(endpoint).origin())
+        self._proxy = _proxy_for(URL(endpoint))
+        self._shown_proxy = str(self._proxy.origin()) if self._proxy else None
         self._ca_bundle = ca_bundle
         self._session: aiohttp.ClientSession | None = None
 
     async def post(self, url: URL, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
         """Send once. Raises `Unreachable` or `TimedOut`."""
-        session = self._session or self._open()
-        data = body if len(body) <= _IN_ONE_PIECE else io.BytesIO(body)
+        started = asyncio.get_running_loop().time()
         try:
-            async with (
-                asyncio.timeout(timeout),
-                session.post(url, data=data, headers=headers, proxy=self._proxy, allow_redirects=False) as answer,
-            ):
-                lower = {name.lower(): value for name, value in answer.headers.items()}
-                return Answer(answer.status, lower, await _read(answer))
+            async with asyncio.timeout(timeout):
+                answer = await self._exchange(url, headers, body, timeout)
         except aiohttp.ConnectionTimeoutError as error:
-            raise Unreachable("ConnectTimeout", f"{self._origin} accepted no connection in {_CONNECT:g} s") from error
+            seconds = asyncio.get_running_loop().time() - started
+            raise no_connection(seconds, self._origin, self._shown_proxy) from error
         except TimeoutError as error:
             raise TimedOut("Timeout", f"{self._origin} did not answer within {timeout:.4g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            kind = type(error).__name__
-            raise Unreachable(kind, f"{self._origin}: {str(error) or _WORDS.get(kind, kind)}") from error
+            raise unreachable(error, self._origin, self._shown_proxy) from error
+        if self._shown_proxy and answer.status == PROXY_ASKS_WHO:
+            raise unknown_to_proxy(self._origin, self._shown_proxy)
+        return answer
 
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
 
+    async def _exchange(self, url: URL, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        try:
+            return await self._send(url, headers, body, timeout)
+        except aiohttp.ClientOSError as error:
+            if not _never_left(error):
+                raise
+            return await self._send(url, headers, body, timeout)
+
+    async def _send(self, url: URL, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
+        session = self._session or self._open()
+        async with session.post(
+            url,
+            data=body if len(body) <= _IN_ONE_PIECE else io.BytesIO(body),
+            headers=headers,
+            proxy=self._proxy,
+            allow_redirects=False,
+            timeout=_limits(timeout),
+        ) as answer:
+            lower = {name.lower(): value for name, value in answer.headers.items()}
+            return Answer(answer.status, lower, await self._read(answer))
+
+    async def _read(self, answer: aiohttp.ClientResponse) -> bytes:
+        """The whole body, if it is of a size that one of our calls can have."""
+        if answer.content_length is not None and answer.content_length <= _LARGEST_ANSWER:
+            return await answer.read()
+        chunks, size = [], 0
+        async for chunk in answer.content.iter_any():
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > _LARGEST_ANSWER:
+                raise Unreachable("AnswerTooLarge", f"{self._origin}: the answer exceeds {_LARGEST_ANSWER} bytes")
+        return b"".join(chunks)
+
     def _open(self) -> aiohttp.ClientSession:
         try:
             context = ssl.create_default_context(cafile=self._ca_bundle) if self._ca_bundle else True
         except OSError as error:  # SSLError is one too
-            message = f"the CA bundle {self._ca_bundle} cannot be used ({error}); correct AWS_CA_BUNDLE"
+            named = "AWS_CA_BUNDLE, ca_bundle or REQUESTS_CA_BUNDLE"
+            message = f"the CA bundle {self._ca_bundle} cannot be used ({error}); correct it, or {named} that names it"
             raise Unreachable("BadCaBundle", message) from error
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_Connector(
                 limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=30, ssl=context, socket_factory=_probed_socket
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT),
             skip_auto_headers=_NO_AUTOMATIC_HEADERS,
             auto_decompress=False,
         )
         return self._session
+
+
+def _limits(timeout: float) -> aiohttp.ClientTimeout:
+    connect = timeout * _SHARE_TO_CONNECT
+    if connect >= _CONNECT_IN_ALL:
+        return _ENOUGH_TIME
+    return aiohttp.ClientTimeout(connect=connect, sock_connect=_CONNECT, ceil_threshold=_CONNECT_IN_ALL)
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Uses no connection again on which the server has hung up or spoken unasked: that would be no answer to our call.
+
+    aiohttp knows only what the loop has read, and a busy loop has not read what came since its last turn.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._used: WeakSet[asyncio.BaseProtocol] = WeakSet()
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        while True:
+            connection = await self._connected(req, traces, timeout)
+            protocol = connection.protocol
+            assert protocol is not None
+            if protocol not in self._used:
+                self._used.add(protocol)
+                return connection
+            if not protocol.should_close and _is_silent(connection.transport):
+                return connection
+            connection.close()
+
+    async def _connected(
+        self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        try:
+            return await super().connect(req, traces, timeout)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            # It was to open a tunnel; without this it would look as if the service itself had been called.
+            raise aiohttp.ClientProxyConnectionError(req.connection_key, OSError("it hung up")) from error
+
+
+def _is_silent(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether there is nothing to be read: no byte, no end, no error."""
+    found = transport.get_extra_info("socket") if transport is not None else None
+    if found is None:
+        return True
+    asked = select.poll()
+    asked.register(found.fileno(), select.POLLIN)
+    return not asked.poll(0)
+
+
+def _never_left(error: aiohttp.ClientOSError) -> bool:
+    """Whether the connection was found closed before the call had been written: nobody can have acted on it."""
+    cause = error.__cause__
+    return isinstance(cause, aiohttp.ClientConnectionResetError) and "write to closing transport" in str(cause)
+
+
+def _proxy_for(endpoint: URL) -> URL | None:
+    """What the environment names, as the SDK reads it: a proxy without a scheme is an http one."""
+    found = None if proxy_bypass(endpoint.authority) else getproxies().get(endpoint.scheme)
+    if not found:
+        return None
+    try:
+        proxy = URL(found if "://" in found else f"http://{found.removeprefix('//')}")
+    except ValueError:
+        proxy = URL()
+    if proxy.scheme not in {"http", "https"} or not proxy.host:  # it may hold a password: not shown
+        name = f"{endpoint.scheme.upper()}_PROXY"
+        raise Unreachable("BadProxy", f"{name} names no proxy that can be used: write it as http://HOST:PORT")
+    return proxy
 
 
 def _probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:
@@ -104,16 +216,3 @@ def _probed_socket(address: aiohttp.AddrInfoType) -> socket.socket:
         if option is not None:
             made.setsockopt(socket.IPPROTO_TCP, option, value)
     return made
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole body, if it is of a size that one of our calls can have."""
-    if answer.content_length is not None and answer.content_length <= _LARGEST_ANSWER:
-        return await answer.read()
-    chunks, size = [], 0
-    async for chunk in answer.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > _LARGEST_ANSWER:
-            raise aiohttp.ClientPayloadError(f"the answer is larger than {_LARGEST_ANSWER} bytes")
-    return b"".join(chunks)

@@ -12,13 +12,17 @@ from outboard.core.delivery import Delivery, Divert, Invoke, Policy, Settle, Set
 from outboard.core.outcome import Outcome
 from outboard.core.ports import Feed, Function
 from outboard.core.records import Record
-from outboard.core.response import Failed, Invalid, Verdict
+from outboard.core.response import AllDelivered, Failed, Invalid, Verdict
 from outboard.observe.mapping import MappingObserver
 from outboard.runtime.gate import Gate
 from outboard.runtime.waiting import Stop
 
 #: A lane whose batches keep failing waits this long at most before it looks for others, which may be good.
 _LONGEST_PAUSE = 5.0
+
+#: Seconds without a failure after which a lane whose failed batches went back to the source counts as well again: what
+#: failed may have gone elsewhere, to a dead-letter queue for instance.
+_FORGIVEN_AFTER = 600.0
 
 #: Seconds that a cancelled lane has for handing back what it holds.
 _LAST_HAND_BACK = 1.0
@@ -55,6 +59,8 @@ class BatchLane:
         self._stop = Stop()
         self._ended = asyncio.Event()
         self._failed_batches = 0  # in a row, of which the function delivered nothing
+        self._failing_since: float | None = None  # epoch seconds
+        self._last: Outcome | None = None
         self._now = asyncio.get_running_loop().time
 
     def stop(self) -> None:
@@ -93,38 +99,65 @@ class BatchLane:
             if records is None:
                 return [] if self._stop.requested else batcher.cut()
             if records:
+                if self._work.limits.window and not len(batcher):
+                    self._hold(records)
                 batcher.add(records, self._now())
         return []
+
+    def _hold(self, records: Sequence[Record]) -> None:
+        oldest = min((r.timestamp for r in records if r.timestamp > 0), default=self._work.wall())
+        self._work.observer.holding(self.name, oldest)
 
     async def _deliver(self, batch: list[Record]) -> None:
         work = self._work
         delivery = Delivery(batch, work.policy, work.jitter, work.limits.envelope)
-        work.observer.holding(self.name, min((r.timestamp for r in batch if r.timestamp > 0), default=work.wall()))
+        self._hold(batch)
+        progress = False
         while True:
             step = delivery.step(self._now(), work.wall())
             match step:
                 case Settle():
+                    progress |= self._progressed(bool(step.delivered))
                     await self._settle(step)
                 case Divert():
-                    work.observer.dropped(len(step.records), step.reason, positions(step.records), step.invokes)
-                    await self._feed.give_up(step.records, step.reason)
-                case Wait():
+                    progress |= self._progressed(True)
+                    await self._give_up(step)
+                case Wait() if not self._stop.requested:
                     await self._stop.sleep(step.until - self._now())
                 case Invoke() if step.attempt + delivery.failures > 1 and (gone := self._feed.lapsed(step.records)):
                     delivery.taken_back(gone)
-                case Invoke():
-                    if self._stop.requested or not await self._invoke(delivery, step):
-                        await self._release(delivery.unsettled)
+                case Wait() | Invoke():
+                    if self._stop.requested or isinstance(step, Wait) or not await self._invoke(delivery, step):
+                        await self._let_go(delivery)
                         break
                 case Settled():
-                    work.observer.lane_unblocked(self.name)
+                    if not progress:
+                        self._came_to_nothing(batch)
                     break
                 case _:
                     assert_never(step)
-            if self._stop.requested and isinstance(step, Wait):
-                await self._release(delivery.unsettled)
-                break
         work.observer.holding(self.name, None)
+
+    def _progressed(self, really: bool) -> bool:  # noqa: FBT001 - reads as what it says where it is called
+        if really:
+            self._failed_batches, self._failing_since = 0, None
+            self._work.observer.lane_unblocked(self.name)
+        return really
+
+    def _came_to_nothing(self, batch: Sequence[Record]) -> None:
+        """All of the batch went back to its source. A lane that meets nothing else is as blocked as one that holds on
+        to its batch.
+        """
+        self._failed_batches += 1
+        if self._failed_batches > 1 and self._last is not None:
+            self._tell_blocked(self._last, batch, lapses=_FORGIVEN_AFTER)
+
+    async def _let_go(self, delivery: Delivery) -> None:
+        """Stopped: what no function has is handed back; what one may have is left to its source, like a failed one."""
+        doubtful = delivery.in_doubt
+        if doubtful:
+            await self._feed.settle((), doubtful)
+        await self._release(delivery.unsettled[len(doubtful) :])
 
     async def _invoke(self, delivery: Delivery, step: Invoke) -> bool:
         """One invoke and its answer applied. False: the lane was stopped before its turn came."""
@@ -135,7 +168,7 @@ class BatchLane:
             payload = work.limits.envelope.payload(records)
             if step.attempt > 1 or delivery.failures:
                 work.observer.retrying(max(step.attempt, delivery.failures + 1))
-            work.observer.invoking(len(records), len(payload))
+            work.observer.invoking(len(records), len(payload), lane=self.name, newest=records[-1].timestamp)
             started = self._now()
             outcome = await work.function.invoke(payload, work.trace(records))
             ended = self._now()
@@ -147,9 +180,18 @@ class BatchLane:
         if delivery.splits > splits:
             work.observer.bisected()
         self._tell(outcome, verdict, records, ended - started)
+        self._last = outcome
+        if self._failing_since is None and not isinstance(verdict, AllDelivered):
+            self._failing_since = work.wall()
         if delivery.failures > 1:
-            work.observer.lane_blocked(self.name, work.wall(), outcome)
+            self._feed.blocked()
+            self._tell_blocked(outcome, records)
         return True
+
+    def _tell_blocked(self, outcome: Outcome, records: Sequence[Record], lapses: float | None = None) -> None:
+        work = self._work
+        since = self._failing_since or work.wall()
+        work.observer.lane_blocked(self.name, since, outcome, positions(records), lapses=lapses)
 
     def _tell(self, outcome: Outcome, verdict: Verdict | None, records: Sequence[Record], seconds: float) -> None:
         """Each invoke is told of once, as what it came to."""
@@ -174,13 +216,17 @@ class BatchLane:
         keys = {record.key for record in returned if record.key}
         if keys:
             returned += self._batcher.remove(lambda record: record.key in keys)
-        self._failed_batches = 0 if step.delivered else self._failed_batches + 1
         if step.too_large:
             self._work.observer.too_large(len(step.returned), positions(step.returned))
         await self._feed.settle(step.delivered, returned)
         if step.delivered:
             oldest = min((r.timestamp for r in step.delivered if r.timestamp > 0), default=0.0)
             self._work.observer.delivered(len(step.delivered), oldest)
+
+    async def _give_up(self, step: Divert) -> None:
+        where = positions(step.records)
+        self._work.observer.dropped(len(step.records), step.reason, where, step.invokes, lane=self.name, last=step.last)
+        await self._feed.give_up(step.records, step.reason)
 
     async def _release(self, records: Sequence[Record]) -> None:
         if records:

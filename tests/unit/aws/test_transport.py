@@ -2,9 +2,11 @@
 
 import socket
 
+import aiohttp
 import pytest
 from yarl import URL
 
+from outboard.aws.calls import Unreachable
 from outboard.aws.transport import Answer, Transport
 from tests.unit.aws.wire import answer, wire
 
@@ -58,3 +60,49 @@ async def test_tcp_keep_alive_is_on():
         await post(server.url, then=look)
 
     assert seen == [1, 60]
+
+
+class FailsOnce:
+    """A session whose first call fails as aiohttp's fail where a connection is closed while they are being written."""
+
+    def __init__(self, session, cause):
+        self.session = session
+        self.cause = cause
+        self.calls = 0
+
+    def post(self, *arguments, **named):
+        self.calls += 1
+        return self if self.calls == 1 else self.session.post(*arguments, **named)
+
+    async def __aenter__(self):
+        raise aiohttp.ClientOSError(None, "Can not write request body") from aiohttp.ClientConnectionResetError(
+            self.cause
+        )
+
+    async def __aexit__(self, *_):
+        pass
+
+    async def close(self):
+        await self.session.close()
+
+
+async def fails_once(server, cause):
+    transport = Transport(server.url, None)
+    transport._session = FailsOnce(transport._open(), cause)
+    try:
+        return await transport.post(URL(server.url + "/"), {"host": "h"}, b"x", 5.0)
+    finally:
+        await transport.close()
+
+
+async def test_a_call_that_was_never_written_is_sent_on_another_connection():
+    async with wire() as server:
+        assert (await fails_once(server, "Cannot write to closing transport")).status == 200
+
+
+async def test_a_call_that_may_have_been_written_is_not_sent_again():
+    async with wire() as server:
+        with pytest.raises(Unreachable):
+            await fails_once(server, "Connection lost")
+
+        assert server.requests == []

@@ -1,8 +1,11 @@
 """An HTTP server whose every byte the test decides, and an identity with as many credentials as the test gives it."""
 
 import asyncio
+import os
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from outboard.aws.signing import Credentials
@@ -45,10 +48,21 @@ class Wire:
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     _connections: int = 0
+    _sockets: list[int] = field(default_factory=list)
+
+    def says_at_once(self, unasked: bytes = b"", *, hangs_up: bool) -> None:
+        """On every connection, before the loop turns again: what the other side cannot have read yet."""
+        for number in self._sockets:
+            with socket.socket(fileno=os.dup(number)) as connection:
+                connection.sendall(unasked)
+                if hangs_up:
+                    connection.shutdown(socket.SHUT_RDWR)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         number = self._connections
+        connection = writer.get_extra_info("socket").fileno()
+        self._sockets.append(connection)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 line, *rest = head.decode().removesuffix("\r\n\r\n").split("\r\n")
@@ -67,22 +81,46 @@ class Wire:
                     for task in (gone, acting):
                         task.cancel()
                     return
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, OSError):
             pass
         finally:
+            self._sockets.remove(connection)
             self.closed.set()
             writer.close()
 
 
 @asynccontextmanager
-async def wire(*answers: Answer) -> AsyncIterator[Wire]:
+async def wire(*answers: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Wire]:
     served = Wire(answers=list(answers))
-    server = await asyncio.start_server(served.serve, "127.0.0.1", 0)
-    served.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(served.serve, "127.0.0.1", 0, ssl=tls)
+    scheme = "http" if tls is None else "https"
+    served.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield served
     finally:
         server.close()
+
+
+@asynccontextmanager
+async def tcp(serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[str]:
+    """A server without HTTP; yields where it listens. What still serves at the end is cancelled."""
+    serving: set[asyncio.Task[None]] = set()
+
+    async def tracked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        serving.add(asyncio.current_task())  # type: ignore[arg-type]
+        with suppress(asyncio.CancelledError, OSError):
+            await serve(reader, writer)
+        writer.transport.abort()
+
+    server = await asyncio.start_server(tracked, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for task in serving:
+            task.cancel()
+        if serving:
+            await asyncio.wait(serving)
 
 
 class KnownIdentity:

@@ -67,6 +67,7 @@ class ScriptedFeed:
         self.said: list[str] = []
         self.lost: set[str] = set()
         self.reads: list[tuple[int, float | None]] = []
+        self.blocks = 0
         self._stopped = asyncio.Event()
 
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
@@ -100,6 +101,9 @@ class ScriptedFeed:
 
     async def release(self, records: Sequence[Record]) -> None:
         self.said.append(f"released {names(records)}")
+
+    def blocked(self) -> None:
+        self.blocks += 1
 
     def stop(self) -> None:
         self._stopped.set()

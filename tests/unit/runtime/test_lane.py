@@ -8,21 +8,30 @@ import pytest
 
 from outboard.core.batcher import BatchLimits
 from outboard.core.delivery import OnFailure, Policy
-from outboard.core.outcome import FunctionFailed, Succeeded, Throttled, TooLarge, Unavailable
+from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled, TooLarge, Unavailable
+from outboard.observe.facts import MappingFacts
+from outboard.observe.trouble import iso
 from outboard.runtime.lane import BatchLane, Work, positions
 from tests.unit.observe.stage import START, Stage
 from tests.unit.runtime.stage import BARE, ScriptedFeed, ScriptedFunction, record, records, work_of
 from tests.unit.virtual import virtual
 
 BROKEN = FunctionFailed("ValueError", "no such order")
-DOWN = Unavailable("ConnectionRefused", "nobody listens")
+DOWN = Unavailable("ClientConnectorError", "nobody listens")
+LOST = Unavailable("ServerDisconnectedError", "the connection was closed before an answer came", in_doubt=True)
 THROTTLED = Throttled("ReservedFunctionConcurrentInvocationLimitExceeded")
 PARTIAL = Policy(OnFailure.RETURN, partial_responses=True)
+STREAM = Policy(OnFailure.RETRY_FROM_LOWEST)
+KINESIS = MappingFacts("clicks", "0a1b2c3d-0000-5000-8000-000000000002", "kinesis")
 
 
 def reported(*identifiers: str) -> Succeeded:
     items = ",".join(f'{{"itemIdentifier":"{identifier}"}}' for identifier in identifiers)
     return Succeeded(f'{{"batchItemFailures":[{items}]}}'.encode())
+
+
+def blocked(stage: Stage) -> bool:
+    return stage.value("mapping_state", state="blocked") == 1
 
 
 @asynccontextmanager
@@ -163,7 +172,7 @@ async def test_followers_of_a_failed_half_go_back_with_it_from_the_batch_and_fro
         await asyncio.sleep(1)
 
     assert function.payloads == ["a1,b1,a2,b2", "a1,b1"]
-    assert feed.said == ["returned a1 b1 a3", "returned a2 b2"]
+    assert feed.said == ["returned a1 b1 a2 b2 a3"]
 
 
 @virtual
@@ -260,6 +269,225 @@ async def test_a_delivered_batch_ends_the_pacing() -> None:
     assert [round(at - 1000.0, 3) for at, _ in function.invokes] == [0.0, 0.0, 0.5, 0.5, 0.5]
 
 
+# Blocked
+
+
+@virtual
+async def test_a_lane_is_blocked_from_the_second_failure_of_its_batch_in_a_row_to_its_end() -> None:
+    stage, function = Stage(), ScriptedFunction(BROKEN, BROKEN, BROKEN)
+    feed = ScriptedFeed(records("a b"))
+    async with running(feed, work_of(stage, function, policy=STREAM)):
+        stage.clock.now += 7
+        await asyncio.sleep(0.2)
+        assert (blocked(stage), feed.blocks) == (False, 0)
+        await asyncio.sleep(0.4)
+        assert (blocked(stage), feed.blocks) == (True, 1)
+        reason = str(stage.observer.snapshot()["stateReason"])
+        assert "a, b" in reason
+        assert "ValueError: no such order" in reason
+        assert iso(START + 7) in reason
+        await asyncio.sleep(1)
+        assert feed.blocks == 2
+        await asyncio.sleep(5)
+        assert not blocked(stage)
+
+    assert feed.said == ["delivered a b"]
+
+
+@virtual
+async def test_a_lane_is_blocked_since_its_first_failure_not_its_second() -> None:
+    stage, function = Stage(), ScriptedFunction(BROKEN, BROKEN)
+    async with running(ScriptedFeed(records("a")), work_of(stage, function, policy=STREAM)):
+        await asyncio.sleep(0.2)
+        stage.clock.now += 60
+        await asyncio.sleep(0.4)
+        assert iso(START) in str(stage.observer.snapshot()["stateReason"])
+
+
+@virtual
+async def test_progress_within_a_batch_ends_the_block_and_counts_anew() -> None:
+    """The function fails what it is given twice, does half of it, and fails the rest."""
+    policy = Policy(OnFailure.RETRY_FROM_LOWEST, partial_responses=True)
+    stage, function = Stage(), ScriptedFunction(BROKEN, BROKEN, reported("b"), BROKEN)
+    feed = ScriptedFeed(records("a b"))
+    async with running(feed, work_of(stage, function, policy=policy)):
+        await asyncio.sleep(0.6)
+        assert blocked(stage)
+        await asyncio.sleep(1)
+        assert feed.said == ["delivered a"]
+        assert not blocked(stage)
+        await asyncio.sleep(0.5)
+        assert function.payloads == ["a,b", "a,b", "a,b", "b"]
+        assert blocked(stage)
+        await asyncio.sleep(1)
+        assert not blocked(stage)
+
+    assert feed.said == ["delivered a", "delivered b"]
+
+
+@virtual
+async def test_what_is_given_up_ends_the_block() -> None:
+    policy = Policy(OnFailure.RETRY_FROM_LOWEST, maximum_retry_attempts=2)
+    stage, function = Stage(), ScriptedFunction(BROKEN, BROKEN, BROKEN)
+    feed = ScriptedFeed(records("a"))
+    async with running(feed, work_of(stage, function, policy=policy)):
+        await asyncio.sleep(1)
+        assert blocked(stage)
+        await asyncio.sleep(1)
+        assert not blocked(stage)
+
+    assert feed.said == ["gave up a: retry_attempts_exhausted"]
+
+
+@virtual
+async def test_halving_a_batch_is_no_failure_of_the_lane() -> None:
+    policy = Policy(OnFailure.RETRY_FROM_LOWEST, bisect=True)
+    stage, function = Stage(), ScriptedFunction(BROKEN, BROKEN, BROKEN)
+    feed = ScriptedFeed(records("a b c d"))
+    async with running(feed, work_of(stage, function, policy=policy)):
+        await asyncio.sleep(0.1)
+        assert function.payloads == ["a,b,c,d", "a,b", "a"]
+        assert (blocked(stage), feed.blocks) == (False, 0)
+        await asyncio.sleep(5)
+
+    assert feed.said == ["delivered a", "delivered b", "delivered c d"]
+
+
+@virtual
+async def test_a_lane_whose_failed_batches_go_back_is_blocked_from_the_second_to_the_next_success() -> None:
+    stage, function = Stage(), ScriptedFunction(BROKEN, BROKEN, BROKEN)
+    feed = ScriptedFeed(records("a"), records("b"), records("c"), records("d"), pause=1)
+    async with running(feed, work_of(stage, function)):
+        await asyncio.sleep(1.1)
+        assert not blocked(stage)
+        await asyncio.sleep(1)
+        assert blocked(stage)
+        reason = str(stage.observer.snapshot()["stateReason"])
+        assert "b" in reason
+        assert "ValueError" in reason
+        await asyncio.sleep(1.6)
+        assert function.payloads == ["a", "b", "c"]
+        assert blocked(stage)
+        await asyncio.sleep(5)
+        assert function.payloads == ["a", "b", "c", "d"]
+        assert not blocked(stage)
+
+    assert feed.said == ["returned a", "returned b", "returned c", "delivered d"]
+    assert feed.blocks == 0
+
+
+@virtual
+async def test_a_batch_of_which_something_was_delivered_does_not_count_as_failed() -> None:
+    stage, function = Stage(), ScriptedFunction(BROKEN, reported("b"), BROKEN, BROKEN)
+    feed = ScriptedFeed(records("a"), records("b c"), records("d"), records("e"), pause=1)
+    async with running(feed, work_of(stage, function, policy=PARTIAL)):
+        await asyncio.sleep(3.1)
+        assert function.payloads == ["a", "b,c", "d"]
+        assert not blocked(stage)
+        await asyncio.sleep(1)
+        assert blocked(stage)
+
+
+@virtual
+async def test_a_lane_whose_failed_batches_went_elsewhere_is_well_again_after_a_while() -> None:
+    stage, function = Stage(), ScriptedFunction(BROKEN, BROKEN)
+    feed = ScriptedFeed(records("a"), records("b"))
+    async with running(feed, work_of(stage, function)):
+        await asyncio.sleep(1)
+        assert blocked(stage)
+        stage.clock.now += 599
+        assert blocked(stage)
+        stage.clock.now += 2
+        assert not blocked(stage)
+
+
+@virtual
+async def test_the_lane_of_a_stream_that_is_blocked_stays_so_however_long_it_takes() -> None:
+    stage, function = Stage(), ScriptedFunction(*[BROKEN] * 2, seconds=1)
+    async with running(ScriptedFeed(records("a")), work_of(stage, function, policy=STREAM)):
+        await asyncio.sleep(2.6)
+        stage.clock.now += 1200
+        assert blocked(stage)
+
+
+# An ordered source
+
+
+@virtual
+async def test_a_stream_goes_on_only_when_its_batch_is_done() -> None:
+    function = ScriptedFunction(BROKEN, THROTTLED, DOWN)
+    feed = ScriptedFeed(records("a b"), records("c"))
+    async with running(feed, work_of(Stage(), function, policy=STREAM)):
+        await asyncio.sleep(60)
+
+    assert [(round(at - 1000.0, 3), payload) for at, payload in function.invokes] == [
+        (0.0, "a,b"),
+        (0.5, "a,b"),
+        (1.5, "a,b"),
+        (3.5, "a,b"),
+        (3.5, "c"),
+    ]
+    assert feed.said == ["delivered a b", "delivered c"]
+
+
+@virtual
+async def test_what_a_stream_gives_up_is_told_with_its_shard_its_position_and_its_last_failure() -> None:
+    policy = Policy(OnFailure.RETRY_FROM_LOWEST, maximum_retry_attempts=1, bisect=True)
+    answers = [BROKEN, Succeeded(b""), BROKEN, FunctionFailed("KeyError", "no price", "r-7", "3")]
+    stage, function = Stage(), ScriptedFunction(*answers)
+    feed = ScriptedFeed(records("a b"), records("c"))
+    async with running(feed, work_of(stage, function, policy=policy)):
+        await asyncio.sleep(10)
+
+    assert function.payloads == ["a,b", "a", "b", "b", "c"]
+    assert feed.said == ["delivered a", "gave up b: retry_attempts_exhausted", "delivered c"]
+    (line,) = [line for line in stage.lines if line["event"] == "events dropped"]
+    told = {key: line.get(key) for key in ("lane", "positions", "reason", "events", "invokes", "error_type")}
+    assert told == {
+        "lane": "poller-1",
+        "positions": "b",
+        "reason": "retry_attempts_exhausted",
+        "events": 1,
+        "invokes": 2,
+        "error_type": "KeyError",
+    }
+    assert (line["error_message"], line["request_id"], line["executed_version"]) == ("no price", "r-7", "3")
+    assert stage.value("dropped_events_total", reason="retry_attempts_exhausted") == 1
+
+
+@virtual
+async def test_a_failing_head_grows_too_old_and_what_is_fresh_goes_on() -> None:
+    policy = Policy(OnFailure.RETRY_FROM_LOWEST, maximum_record_age=60)
+    stage = Stage()
+
+    class Failing(ScriptedFunction):
+        async def invoke(self, payload: bytes, trace: str | None) -> Outcome:
+            stage.clock.now += 20
+            await super().invoke(payload, trace)
+            return BROKEN if b"old" in payload else Succeeded(b"")
+
+    function = Failing()
+    old, fresh = record("old", timestamp=START - 10), record("fresh", timestamp=START + 30)
+    feed = ScriptedFeed([old, fresh])
+    async with running(feed, work_of(stage, function, policy=policy)):
+        await asyncio.sleep(60)
+
+    assert function.payloads == ["old,fresh", "old,fresh", "old,fresh", "fresh"]
+    assert feed.said == ["gave up old: record_age_exceeded", "delivered fresh"]
+    (line,) = [line for line in stage.lines if line["event"] == "events dropped"]
+    assert (line["positions"], line["invokes"], line["error_type"]) == ("old", 3, "ValueError")
+
+
+@virtual
+async def test_the_age_of_a_batchs_newest_record_is_shown_for_its_lane() -> None:
+    stage = Stage(KINESIS)
+    batch = [record("a", timestamp=START - 90), record("b", timestamp=START - 30)]
+    async with running(ScriptedFeed(batch), work_of(stage, ScriptedFunction(), policy=STREAM)):
+        await asyncio.sleep(1)
+        assert stage.value("iterator_age_seconds", shard="poller-1") == 30
+    assert stage.value("iterator_age_seconds", shard="poller-1") is None
+
+
 # Stopping
 
 
@@ -343,6 +571,65 @@ async def test_a_stop_while_invoking_what_fails_does_not_begin_a_retry() -> None
 
     assert function.payloads == ["a"]
     assert feed.said == ["released a"]
+
+
+@pytest.mark.parametrize("policy", [Policy(OnFailure.RETURN), STREAM])
+@virtual
+async def test_what_a_function_may_be_at_work_on_is_left_to_its_source_at_a_stop(policy: Policy) -> None:
+    function, feed = ScriptedFunction(LOST), ScriptedFeed(records("a b c"))
+    work = work_of(Stage(), function, policy=policy, limits=BatchLimits(2, envelope=BARE))
+    async with running(feed, work):
+        await asyncio.sleep(0.25)
+    assert elapsed() == pytest.approx(0.25)
+
+    assert function.payloads == ["a,b"]
+    assert feed.said == ["returned a b", "released c"]
+
+
+@virtual
+async def test_the_half_that_may_be_at_work_is_left_to_its_source_and_the_other_one_released() -> None:
+    function, feed = ScriptedFunction(TooLarge(), LOST), ScriptedFeed(records("a b c d"))
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(0.25)
+
+    assert function.payloads == ["a,b,c,d", "a,b"]
+    assert feed.said == ["returned a b", "released c d"]
+
+
+@virtual
+async def test_an_answer_ends_the_doubt() -> None:
+    function, feed = ScriptedFunction(LOST, DOWN, LOST), ScriptedFeed(records("a b"), records("c"))
+    async with running(feed, work_of(Stage(), function, policy=STREAM)):
+        await asyncio.sleep(60)
+
+    assert feed.said == ["delivered a b", "delivered c"]
+
+
+@pytest.mark.parametrize("later", [THROTTLED, DOWN])
+@virtual
+async def test_a_retry_that_never_reached_the_function_leaves_the_doubt_about_the_first_attempt(
+    later: Throttled | Unavailable,
+) -> None:
+    function, feed = ScriptedFunction(LOST, later), ScriptedFeed(records("a"))
+    async with running(feed, work_of(Stage(), function)):
+        await asyncio.sleep(1)
+
+    assert function.payloads == ["a", "a"]
+    assert feed.said == ["returned a"]
+
+
+@virtual
+async def test_a_stop_while_the_gate_is_waited_for_after_a_lost_answer_leaves_the_batch_to_its_source() -> None:
+    function, feed = ScriptedFunction(LOST), ScriptedFeed(records("a"))
+    work = work_of(Stage(), function, concurrency=1)
+    async with running(feed, work):
+        await asyncio.sleep(0.1)
+        assert work.gate.try_enter()
+        await asyncio.sleep(5)
+
+    assert function.payloads == ["a"]
+    assert feed.said == ["returned a"]
+    work.gate.leave()
 
 
 @virtual

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 from outboard.aws.calls import CallFailed, TimedOut
 from outboard.core import backoff
+from outboard.core.ports import Allowance
+from outboard.core.price import Price, charge, charge_all
 from outboard.core.records import DropReason, Record
 from outboard.events.sqs import QueueFacts, render
 from outboard.observe.mapping import MappingObserver
@@ -19,26 +21,6 @@ LONG_POLL = 20
 
 #: Between two short polls for the last part of a window.
 _SHORT_POLL_PAUSE = 0.2
-
-#: What a held message costs beside its bytes: the objects that describe it.
-_PER_MESSAGE = 1024
-
-
-class Allowance(Protocol):
-    """A mapping's part of the process's memory budget, in bytes."""
-
-    async def take(self, size: int) -> int:
-        """Wait until `size`, or as much of it as can ever be granted, is granted; returns how much that is."""
-
-    def try_take(self, size: int) -> bool: ...
-
-    def adjust(self, granted: int, actual: int) -> None:
-        """What was granted for a read turned out as `actual`."""
-
-    def give_back(self, size: int) -> None: ...
-
-    @property
-    def used(self) -> int: ...
 
 
 class Pace(Protocol):
@@ -70,30 +52,8 @@ class Desk:
     observer: MappingObserver
     jitter: Callable[[], float]
     window: float
-    price: "Price"
+    price: Price
     receives: asyncio.Semaphore
-
-
-class Price:
-    """What one message is expected to cost: as much as the largest of the last minutes."""
-
-    _FIRST = 32 * 1024
-    _MEMORY = 60.0
-
-    def __init__(self) -> None:
-        self._largest = self._FIRST
-        self._before = self._FIRST
-        self._since = 0.0
-
-    def of(self, now: float) -> int:
-        """Bytes to pay for each message asked for."""
-        if now - self._since > self._MEMORY:
-            self._before, self._largest, self._since = self._largest, _PER_MESSAGE, now
-        return max(self._before, self._largest)
-
-    def saw(self, charge: int, now: float) -> None:
-        self.of(now)
-        self._largest = max(self._largest, charge)
 
 
 class SqsFeed:
@@ -102,13 +62,15 @@ class SqsFeed:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._stopped = asyncio.Event()
-        self._charges: dict[object, int] = {}
         self._failures = 0
         self._idle = False
         self._backlog = False
 
     def stop(self) -> None:
         self._stopped.set()
+
+    def blocked(self) -> None:
+        """There is never more here than what is in the batch."""
 
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
         """One receive. A poller that holds nothing and is one too many ends here."""
@@ -202,17 +164,11 @@ class SqsFeed:
         return admitted
 
     def _charge(self, granted: int, records: Sequence[Record]) -> None:
-        """Replace what a receive was expected to bring by what it did: bytes count twice, once in the payload."""
-        total = 0
-        for record in records:
-            charge = 2 * len(record.event) + _PER_MESSAGE
-            self._charges[record.token] = charge
-            total += charge
-        self._desk.allowance.adjust(granted, total)
+        """Replace what a receive was expected to bring by what it did."""
+        self._desk.allowance.adjust(granted, charge_all(records))
         self._show()
         if records:
-            largest = max(self._charges[record.token] for record in records)
-            self._desk.price.saw(largest, asyncio.get_running_loop().time())
+            self._desk.price.saw(max(map(charge, records)), asyncio.get_running_loop().time())
 
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         receipts = self._desk.receipts
@@ -240,7 +196,7 @@ class SqsFeed:
         self._let_go(records)
 
     def _let_go(self, records: Sequence[Record]) -> None:
-        self._desk.allowance.give_back(sum([self._charges.pop(record.token, 0) for record in records]))
+        self._desk.allowance.give_back(charge_all(records))
         self._show()
 
     def _leave_groups(self, records: Sequence[Record]) -> None:

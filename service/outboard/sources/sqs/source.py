@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from outboard.aws.calls import CallFailed
 from outboard.core.pollers import Pollers, Scaling
-from outboard.core.ports import Feed, Lane, Lanes, SourceFailed
+from outboard.core.ports import Allowance, Feed, Lane, Lanes, SourceFailed
+from outboard.core.price import Price
 from outboard.events.sqs import QueueFacts
 from outboard.observe.mapping import MappingObserver, MappingState
-from outboard.sources.sqs.feed import Allowance, Desk, Price, SqsFeed, _with_remedy
+from outboard.sources.sqs.feed import Desk, SqsFeed, _with_remedy
 from outboard.sources.sqs.groups import LiveGroups
 from outboard.sources.sqs.queue import MOST_PER_CALL, SqsQueue
 from outboard.sources.sqs.receipts import Receipts

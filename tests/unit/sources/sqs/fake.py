@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from outboard.aws.calls import CallFailed, Refused
+from outboard.core.price import Price
 from outboard.events.sqs import QueueFacts
 from outboard.runtime.budget import ByteBudget, Share
-from outboard.sources.sqs.feed import Desk, Price
+from outboard.sources.sqs.feed import Desk
 from outboard.sources.sqs.groups import LiveGroups
 from outboard.sources.sqs.queue import SqsQueue
 from outboard.sources.sqs.receipts import Receipts

@@ -1,0 +1,310 @@
+"""Knows one shard's records: reads a page, hands it out in batches, and keeps how far they are settled."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from outboard.aws.calls import CallFailed, Unreachable
+from outboard.core import backoff
+from outboard.core.ports import Allowance
+from outboard.core.price import Price, charge, charge_all
+from outboard.core.progress import Progress
+from outboard.core.records import DropReason, Record
+from outboard.core.shards import After, Beginning, End, Position
+from outboard.events.kinesis import StreamFacts, renderer
+from outboard.observe.facts import PositionReset
+from outboard.observe.mapping import MappingObserver
+from outboard.sources.kinesis.stream import MOST_PER_READ, KinesisStream, Page, with_remedy
+
+#: Seconds between the starts of two reads of a shard that has records, and of one that has none. Kinesis allows five
+#: reads a second for all readers of a shard together.
+BUSY = 0.25
+IDLE = 1.0
+
+#: What a page costs at most: Kinesis gives 10 MB of data, which base64 makes a third larger and the payload doubles.
+LARGEST_PAGE = 32 * 1024 * 1024
+
+#: Records that are asked for where the last read brought none.
+_MOST_AT_REST = 1_000
+
+#: So often in a row must the stream refuse a position before it is taken for lost.
+_REFUSALS = 2
+
+_THROTTLES = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "LimitExceededException",
+        "ThrottlingException",
+        "KMSThrottlingException",
+    }
+)
+
+
+class Journal(Protocol):
+    """Where a mapping's shards say how far they are."""
+
+    def at(self, shard: str, position: Position) -> None:
+        """The shard is settled up to this position."""
+
+    def doubt(self) -> None:
+        """A read was refused as if the stream, or the shard, were not there any more: look."""
+
+    def is_listed(self, shard: str) -> bool:
+        """Whether the stream had the shard when it was looked at last."""
+
+    def expires(self, arrived: float) -> bool:
+        """Whether a record that arrived then, in epoch seconds, is as old as the stream lets records become."""
+
+
+@dataclass(slots=True)
+class Held:
+    """How many records all shards of a mapping hold."""
+
+    records: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDesk:
+    """What the feeds of one mapping share. `reads`: how many pages full of records may be on their way at once."""
+
+    stream: KinesisStream
+    facts: StreamFacts
+    journal: Journal
+    allowance: Allowance
+    price: Price
+    reads: asyncio.Semaphore
+    observer: MappingObserver
+    jitter: Callable[[], float]
+    held: Held = field(default_factory=Held)
+
+
+class ShardFeed:
+    """The feed of one shard's lane, which goes on at `position`."""
+
+    def __init__(self, desk: ShardDesk, shard: str, position: Position) -> None:
+        self._desk = desk
+        self._shard = shard
+        self._render = renderer(desk.facts, shard)
+        self._page: deque[Record] = deque()
+        self._read_to = position  # behind the last record of the page
+        self._given_to = position  # behind the last record that the lane was given
+        self._progress: Progress[str] = Progress()
+        self._iterator: str | None = None
+        self._at_end = False  # no page will follow
+        self._stopped = False
+        self._busy = True  # records are to be expected
+        self._reading: asyncio.Timeout | None = None
+        self._due = 0.0  # when the next read may start
+        self._failures = 0
+        self._refusals = 0
+        self._renewed = False  # the iterator, since the last page
+        self._gone_back = False  # to a stored position, behind which no record was read yet
+        self._now = asyncio.get_running_loop().time
+
+    def stop(self) -> None:
+        """Reading takes nothing away from anybody: a read that is under way is cut off."""
+        self._stopped = True
+        self._drop_page()
+        if self._reading is not None and not self._reading.expired():
+            self._reading.reschedule(self._now())
+
+    async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
+        if not self._page and not self._at_end and not self._stopped:
+            try:
+                async with asyncio.timeout_at(until) as self._reading:
+                    if not await self._fetch(limit, wait=until is None):
+                        return None
+            except TimeoutError:
+                pass
+            finally:
+                self._reading = None
+        if self._stopped:
+            self._drop_page()  # it may have come just before
+            return None
+        if self._page:
+            return self._hand_out(limit)
+        if not self._at_end:
+            return ()
+        if until is None:
+            self._finish()
+        return None
+
+    def _hand_out(self, limit: int) -> list[Record]:
+        page = self._page
+        records = [page.popleft() for _ in range(min(limit, len(page)))]
+        for record in records:
+            self._progress.track(str(record.identifier))
+        self._given_to = After(str(records[-1].identifier))
+        self._desk.observer.waiting(self._shard, page[0].timestamp if page else None)
+        return records
+
+    def _finish(self) -> None:
+        """Nothing is held any more and nothing will come: the lane ends, and the children may begin."""
+        self._desk.observer.shard_done(self._shard)
+        self._desk.journal.at(self._shard, End())
+
+    # Reading
+
+    async def _fetch(self, limit: int, *, wait: bool) -> bool:
+        """One read when it is due; False: its memory is not to be had now, and the lane has something to send."""
+        await asyncio.sleep(max(0.0, self._due - self._now()))
+        async with self._desk.reads if self._busy else nullcontext():
+            price = self._desk.price.of(self._now())
+            granted = await self._pay(limit, price, wait=wait)
+            if granted:
+                await self._read(granted, _whole_batches(granted // price, limit))
+        return granted > 0
+
+    async def _read(self, granted: int, limit: int) -> None:
+        desk = self._desk
+        try:
+            iterator = await self._where()
+            started = self._now()
+            self._due = started + BUSY  # even if it is cut off
+            page = await desk.stream.read(iterator, limit)
+            records = self._rendered(page)
+        except CallFailed as failure:
+            desk.allowance.give_back(granted)
+            self._failed(failure)
+        except BaseException:
+            desk.allowance.give_back(granted)
+            raise
+        else:
+            desk.allowance.adjust(granted, charge_all(records))
+            self._show(len(records))
+            self._take(page, records, started)
+
+    async def _pay(self, limit: int, price: int, *, wait: bool) -> int:
+        """The bytes granted for a page; 0: not now. While a batch fills, a page need not hold more than it can take."""
+        allowance = self._desk.allowance
+        if wait:
+            most = MOST_PER_READ if self._busy else _MOST_AT_REST
+            return await allowance.take(min(most * price, LARGEST_PAGE))
+        size = min(limit * price, LARGEST_PAGE)
+        while size > price and not allowance.try_take(size):
+            size //= 2
+        return size if size > price or allowance.try_take(size := price) else 0
+
+    async def _where(self) -> str:
+        if self._iterator is None:
+            self._gone_back = isinstance(self._read_to, After)
+            self._iterator = await self._desk.stream.iterator(self._shard, self._read_to)
+        return self._iterator
+
+    def _rendered(self, page: Page) -> list[Record]:
+        """The page's records. What they are made of goes at once: a page of 10 MB is in memory once, not twice."""
+        entries, records = page.entries, []
+        entries.reverse()
+        try:
+            while entries:
+                records.append(self._render(entries.pop()))
+        except (KeyError, TypeError, ValueError) as error:
+            raise Unreachable("UnreadableAnswer", "GetRecords gave records that are none") from error
+        return records
+
+    def _take(self, page: Page, records: Sequence[Record], started: float) -> None:
+        desk, now = self._desk, self._now()
+        self._failures = self._refusals = 0
+        self._renewed = False
+        if records:
+            self._page.extend(records)
+            self._read_to = After(str(records[-1].identifier))
+            desk.price.saw(max(map(charge, records)), now)
+            if self._gone_back and desk.journal.expires(records[0].timestamp):
+                # The stream does not say so: it begins with the oldest record that is left behind a position.
+                desk.observer.position_reset(self._shard, PositionReset.RECORDS_EXPIRED)
+            self._gone_back = False
+        desk.observer.waiting(self._shard, records[0].timestamp if records else None)
+        self._iterator, self._at_end = page.next_iterator, page.next_iterator is None
+        self._busy = bool(records) or page.behind > 0
+        self._due = started + (BUSY if self._busy else IDLE)
+        desk.observer.behind(self._shard, 0.0 if self._at_end else page.behind)
+        size = sum([len(record.event) for record in records])
+        desk.observer.polled(len(records), size, now - started, place=self._shard)
+
+    def _failed(self, failure: CallFailed) -> None:
+        """A read came to nothing: what to do before the next one, and when that is."""
+        no_iterator = self._iterator is None  # and so it was the position that was refused
+        expired = failure.code == "ExpiredIteratorException" and not no_iterator
+        if failure.code not in _THROTTLES:
+            self._iterator = None
+        if expired and not self._renewed:
+            self._renewed, self._due = True, self._now()  # at once: it was not read for long, which is no fault
+            return
+        self._failures += 1
+        self._due = self._now() + backoff.delay(self._failures, self._desk.jitter())
+        self._desk.observer.polling_failed(failure.code, with_remedy(failure), place=self._shard)
+        if failure.code == "ResourceNotFoundException":
+            self._not_there()
+        elif failure.code == "InvalidArgumentException" and no_iterator:
+            self._refused()
+
+    def _not_there(self) -> None:
+        """A shard goes when the last of its records expires; what was not read by then is gone."""
+        if self._desk.journal.is_listed(self._shard):
+            self._desk.journal.doubt()
+            return
+        self._desk.observer.position_reset(self._shard, PositionReset.SHARD_EXPIRED)
+        self._at_end = True
+
+    def _refused(self) -> None:
+        """The stream does not know the position, or it is another stream: that is looked at first."""
+        self._refusals += 1
+        self._desk.journal.doubt()
+        if self._refusals >= _REFUSALS and isinstance(self._read_to, After):
+            self._desk.observer.position_reset(self._shard, PositionReset.UNKNOWN_SEQUENCE_NUMBER)
+            self._read_to = Beginning()
+
+    # Settling
+
+    async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
+        """Returned ones are those that a stopped lane was in doubt about: they are read again after the next start."""
+        self._settled(delivered)
+        self._let_go(returned)
+
+    async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:  # noqa: ARG002
+        self._settled(records)
+
+    async def release(self, records: Sequence[Record]) -> None:
+        """Nothing of the stream was taken: whoever reads next goes on behind what was settled."""
+        self._let_go(records)
+
+    def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:  # noqa: ARG002
+        """A stream takes nothing back."""
+        return ()
+
+    def blocked(self) -> None:
+        """The rest of the page goes, and is read again when the batch is out of the way."""
+        if self._page:
+            self._drop_page()
+            self._read_to, self._iterator, self._at_end = self._given_to, None, False
+
+    def _drop_page(self) -> None:
+        self._let_go(self._page)
+        self._page.clear()
+
+    def _settled(self, records: Sequence[Record]) -> None:
+        moved = False
+        for record in records:
+            moved |= self._progress.settle(str(record.identifier))
+        if moved and self._progress.safe is not None:
+            self._desk.journal.at(self._shard, After(self._progress.safe))
+        self._let_go(records)
+
+    def _let_go(self, records: Sequence[Record]) -> None:
+        self._desk.allowance.give_back(charge_all(records))
+        self._show(-len(records))
+
+    def _show(self, more: int) -> None:
+        desk = self._desk
+        desk.held.records += more
+        desk.observer.buffered(desk.held.records, desk.allowance.used)
+
+
+def _whole_batches(affordable: int, batch: int) -> int:
+    """How many records to ask for, so that what is left of a page in the end is no part of a batch."""
+    most = max(1, min(MOST_PER_READ, affordable))
+    return most - most % batch if most > batch else most
