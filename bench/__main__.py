@@ -6,8 +6,10 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -15,17 +17,21 @@ from tests.servers.processes import ServerFailed
 from tests.servers.tools import REPOSITORY, ToolMissing
 
 from bench import measures
+from bench.queues import Queues, Script, Service, Subject, queue_server
 from bench.report import page
-from bench.results import DELAYS, Drain, Drains, Latency, Results
-from bench.stage import Script, Service, Stage, Stuck, Subject, stage
+from bench.results import DELAYS, PAGE_DELAY, PAGE_SIZE, STREAM_DELAYS, STREAM_SIZE, Drain, Drains, Latency, Results
+from bench.stage import Stage, Stuck, stage
+from bench.streams import Stream, StreamScript, StreamService, StreamSubject, preloaded
 
 _PAGE = REPOSITORY / "docs" / "performance.md"
 _SUBJECTS: tuple[Subject, Subject] = (Service(), Script())
+_STREAM_SUBJECTS: tuple[StreamSubject, StreamSubject] = (StreamService(), StreamScript())
+_SOURCES = ("sqs", "kinesis")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured: messages a drain, rounds of the pair, seconds."""
+    """How much is measured: records a drain, rounds of the pair, seconds."""
 
     records: int
     rounds: int
@@ -34,24 +40,27 @@ class Plan:
     idle_settle: float
     idle_seconds: float
     starts: int
+    stream_records: int
+    page_records: int
     rate: float = 200.0
     idle_mappings: int = 200
 
 
-FULL = Plan(20_000, 2, 16_000, 15.0, 15.0, 40.0, 5)
-QUICK = Plan(4_000, 1, 8_000, 5.0, 6.0, 20.0, 2)
+FULL = Plan(20_000, 2, 16_000, 15.0, 15.0, 40.0, 5, 60_000, 8_000)
+QUICK = Plan(4_000, 1, 8_000, 5.0, 6.0, 20.0, 2, 20_000, 8_000)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="under two minutes; prints the page instead of writing it")
+    parser.add_argument("--quick", action="store_true", help="a few minutes; prints the page instead of writing it")
+    parser.add_argument("--only", choices=_SOURCES, help="one kind of source; prints the page instead of writing it")
     parser.add_argument("--output", type=Path, help="where the page goes; default docs/performance.md")
     options = parser.parse_args()
-    output: Path | None = options.output or (None if options.quick else _PAGE)
+    output: Path | None = options.output or (None if options.quick or options.only else _PAGE)
     began = time.monotonic()
     try:
         with tempfile.TemporaryDirectory(prefix="outboard-bench-") as folder:
-            results = _run(QUICK if options.quick else FULL, Path(folder))
+            results = _run(QUICK if options.quick else FULL, Path(folder), options.only or _SOURCES)
     except (ToolMissing, ServerFailed, Stuck) as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
@@ -63,21 +72,35 @@ def main() -> int:
     return 0
 
 
-def _run(plan: Plan, folder: Path) -> Results:
-    machine = _machine()
-    _say("starting the queue server and the endpoint")
+def _run(plan: Plan, folder: Path, sources: Sequence[str]) -> Results:
+    results = Results(_machine(), plan.records, plan.rate)
+    _say("starting the endpoint")
     with stage(folder) as made:
+        if "sqs" in sources:
+            results = _run_queues(made, plan, results)
+        if "kinesis" in sources:
+            results = _run_stream(made, plan, results)
+    return results
+
+
+def _run_queues(made: Stage, plan: Plan, results: Results) -> Results:
+    _say("starting the queue server")
+    with queue_server(made) as queues:
         for subject in _SUBJECTS:
             _say(f"warming up with {subject.name}")
-            measures.drain(made, subject, 0, plan.warm_up // 2)
-        results = Results(machine, plan.records, plan.rate, [_drains(made, plan, delay) for delay in DELAYS])
-        service, script = [_latency(made, plan, subject) for subject in _SUBJECTS]
-        service_starts, script_starts = [_starts(made, plan, subject) for subject in _SUBJECTS]
+            measures.drain(queues, subject, 0, plan.warm_up // 2)
+        drains = []
+        for delay in DELAYS:
+            runs = {each.name: partial(measures.drain, queues, each, delay, plan.records) for each in _SUBJECTS}
+            drains.append(_in_turn(f"backlog of {plan.records:,}", delay, plan.rounds, runs))
+        service, script = [_latency(queues, plan, subject) for subject in _SUBJECTS]
+        service_starts, script_starts = [_starts(queues, plan, subject) for subject in _SUBJECTS]
         _say(f"{plan.idle_mappings} idle mappings")
-        idle = measures.idle(made, plan.idle_mappings, plan.idle_settle, plan.idle_seconds)
+        idle = measures.idle(queues, plan.idle_mappings, plan.idle_settle, plan.idle_seconds)
         _say(f"  {idle.cpu_percent:.2f} % of a core, {idle.rss_mb:.0f} MB")
     return replace(
         results,
+        drains=drains,
         service_latency=service,
         script_latency=script,
         idle=idle,
@@ -86,28 +109,56 @@ def _run(plan: Plan, folder: Path) -> Results:
     )
 
 
-def _drains(made: Stage, plan: Plan, delay: int) -> Drains:
-    runs: dict[str, list[Drain]] = {subject.name: [] for subject in _SUBJECTS}
-    for number in range(plan.rounds):
-        for subject in _SUBJECTS:
-            _say(f"backlog of {plan.records:,}, {delay} ms, round {number + 1} of {plan.rounds}: {subject.name}")
-            done = measures.drain(made, subject, delay, plan.records)
-            runs[subject.name].append(done)
-            _say(f"  {done.rate:,.0f}/s, {done.cpu:.2f} CPU-s per 10,000, {done.peak_mb:.0f} MB")
-    service, script = runs.values()
+def _run_stream(made: Stage, plan: Plan, results: Results) -> Results:
+    with _stream(made, plan.stream_records, STREAM_SIZE) as stream:
+        drains = [_stream_drains(made, plan, delay, stream) for delay in STREAM_DELAYS]
+    with _stream(made, plan.page_records, PAGE_SIZE) as stream:
+        pages = _stream_drains(made, plan, PAGE_DELAY, stream)
+    return replace(
+        results,
+        stream_records=plan.stream_records,
+        stream_drains=drains,
+        page_records=plan.page_records,
+        page_drains=pages,
+    )
+
+
+def _stream(made: Stage, records: int, size: int) -> AbstractContextManager[Stream]:
+    _say(f"filling a stream with {records:,} records of {size:,} bytes")
+    return preloaded(made, records, size)
+
+
+def _stream_drains(made: Stage, plan: Plan, delay: int, stream: Stream) -> Drains:
+    runs = {each.name: partial(measures.stream_drain, made, each, delay, stream) for each in _STREAM_SUBJECTS}
+    return _in_turn(f"stream of {stream.records:,}", delay, plan.rounds, runs)
+
+
+def _in_turn(what: str, delay: int, rounds: int, runs: Mapping[str, Callable[[], Drain]]) -> Drains:
+    """The service and the script, one after the other, `rounds` times."""
+    done: dict[str, list[Drain]] = {name: [] for name in runs}
+    for number in range(rounds):
+        for name, run in runs.items():
+            _say(f"{what}, {delay} ms, round {number + 1} of {rounds}: {name}")
+            seen = run()
+            done[name].append(seen)
+            _say(
+                f"  {seen.rate:,.0f}/s, {seen.cpu:.2f} CPU-s per 10,000 ({seen.whole_cpu:.2f} with its start), "
+                f"{seen.peak_mb:.0f} MB"
+            )
+    service, script = done.values()
     return Drains(delay, service, script)
 
 
-def _latency(made: Stage, plan: Plan, subject: Subject) -> Latency:
+def _latency(queues: Queues, plan: Plan, subject: Subject) -> Latency:
     _say(f"latency at {plan.rate:g}/s: {subject.name}")
-    seen = measures.latency(made, subject, plan.rate, plan.latency_seconds)
+    seen = measures.latency(queues, subject, plan.rate, plan.latency_seconds)
     _say(f"  p50 {seen.p50:.1f} ms, p99 {seen.p99:.1f} ms")
     return seen
 
 
-def _starts(made: Stage, plan: Plan, subject: Subject) -> Sequence[float]:
+def _starts(queues: Queues, plan: Plan, subject: Subject) -> Sequence[float]:
     _say(f"start to first invoke: {subject.name}")
-    seen = [measures.start(made, subject) for _ in range(plan.starts)]
+    seen = [measures.start(queues, subject) for _ in range(plan.starts)]
     _say("  " + ", ".join(f"{each:.2f} s" for each in seen))
     return seen
 

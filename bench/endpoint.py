@@ -1,7 +1,8 @@
 """An Invoke endpoint that costs little: it answers after the milliseconds that a function's name ends with, and counts.
 
 `POST /2015-03-31/functions/NAME-MILLISECONDS/invocations` succeeds with no failed item. A function called `timed-…`
-has the send times read out of its records. `GET /counts` is what was seen since the last `GET /reset`.
+has the send times read out of its records. `GET /counts` is what was seen since the last `GET /reset`. Whoever asks
+who he is (STS, `POST /`) is told.
 """
 
 import asyncio
@@ -20,6 +21,10 @@ _SENT = re.compile(rb'sent\\": ?(\d+\.\d+)')
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Amz-Executed-Version: $LATEST\r\n"
     b'x-amzn-RequestId: 00000000-0000-0000-0000-000000000000\r\nContent-Length: 24\r\n\r\n{"batchItemFailures":[]}'
+)
+_IDENTITY = (
+    b"<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>arn:aws:iam::123456789012:role/bench</Arn>"
+    b"<UserId>BENCH</UserId><Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>"
 )
 
 
@@ -45,7 +50,7 @@ class Endpoint:
         now = time.time()
         counts.first = counts.first or now
         counts.invokes += 1
-        counts.records += body.count(b'"messageId"')
+        counts.records += body.count(b'"messageId"') or body.count(b'"sequenceNumber"')
         if name == b"timed":
             counts.latencies += [(now - float(sent)) * 1000 for sent in _SENT.findall(body)]
 
@@ -53,7 +58,7 @@ class Endpoint:
         if head.startswith(b"GET /reset"):
             self.counts = Counts()
         self.counts.now = time.time()
-        body = json.dumps(asdict(self.counts)).encode()
+        body = _IDENTITY if head.startswith(b"POST / ") else json.dumps(asdict(self.counts)).encode()
         return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 

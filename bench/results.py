@@ -21,16 +21,29 @@ MOST_IDLE_CPU, MOST_IDLE_MB = 1.5, 150.0
 #: Seconds from the start of the process to its first invoke, at most.
 MOST_START = 1.5
 
+#: Of a stream, at least so many times the script's records per CPU-second, from start to end of the process.
+LEAST_STREAM_RATIO = 1.0
+
+#: Megabytes while a stream's backlog is worked off, with reads of 10 MB for each of four shards, at most.
+MOST_STREAM_MB = 150.0
+
+#: Milliseconds that the functions of a stream take, and bytes of its records.
+STREAM_DELAYS, STREAM_SIZE = (0, 10), 1024
+
+#: The same of the stream whose reads bring as much as Kinesis gives at once, 10 MB: a thousand of its records.
+PAGE_DELAY, PAGE_SIZE = 10, 10 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """One preloaded queue worked off.
+    """One preloaded queue or stream worked off.
 
     Attributes:
-        rate: records a second, from the first invoke to 99.9 % of the queue.
+        rate: records a second, from the first invoke to 99.9 % of the records.
         late_rate: the same over the second half of the records, when the number of pollers has settled.
         cpu: CPU-seconds, user and system, of the measured process for 10,000 records.
         late_cpu: the same over the second half of the records.
+        whole_cpu: the same from the start of the process, imports and what it reads before its first invoke included.
         peak_mb: the largest resident memory seen.
         batch: records an invoke, on average.
     """
@@ -39,6 +52,7 @@ class Drain:
     late_rate: float
     cpu: float
     late_cpu: float
+    whole_cpu: float
     peak_mb: float
     batch: float
 
@@ -60,6 +74,11 @@ class Drains:
     def late_ratio(self) -> float:
         """The same over the second half of the records."""
         return mean([each.late_cpu for each in self.script]) / mean([each.late_cpu for each in self.service])
+
+    @property
+    def whole_ratio(self) -> float:
+        """The same over the whole life of both processes."""
+        return mean([each.whole_cpu for each in self.script]) / mean([each.whole_cpu for each in self.service])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +113,10 @@ class Results:
     idle: Idle | None = None
     service_starts: Sequence[float] = ()
     script_starts: Sequence[float] = ()
+    stream_records: int = 0
+    stream_drains: Sequence[Drains] = ()
+    page_records: int = 0
+    page_drains: Drains | None = None
 
 
 def mean(values: Sequence[float]) -> float:

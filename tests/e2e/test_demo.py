@@ -1,10 +1,14 @@
 """The demo as a user runs it: a process of its own, from the first part's start to the audit."""
 
+import contextlib
+import json
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,7 +94,30 @@ def test_an_interrupted_demo_drains_and_audits(tmp_path: Path, demo: list[Demo])
     assert counted("lost", run.output) == 0
     assert run.left_over() == []
     [kept] = run.folders.iterdir()
-    assert {path.name for path in kept.iterdir()} >= {"outboard.yaml", "service.log", "sqs.log", "ledger.txt"}
+    assert {path.name for path in kept.iterdir()} >= {
+        *("outboard.yaml", "service.log", "aws.log", "ledger.txt", "outboard.db")
+    }
+
+
+def test_what_the_stream_s_mapping_gives_up_is_logged_with_its_position_and_passed(
+    tmp_path: Path, demo: list[Demo]
+) -> None:
+    run = Demo(tmp_path, "--seconds", "6", "--keep")
+    demo.append(run)
+
+    assert run.process.wait(100) == 0, run.output
+    [kept] = run.folders.iterdir()
+    entries = [json.loads(line) for line in (kept / "service.log").read_text().splitlines()]
+    dropped = [entry for entry in entries if entry["event"] == "events dropped"]
+    tried = Counter(line for line in (kept / "ledger.txt").read_text().splitlines() if line.startswith("failed-alone"))
+    assert len(dropped) == sum(count == 3 for count in tried.values()) >= 1
+    assert {(entry["mapping"], entry["reason"], entry["events"], entry["invokes"]) for entry in dropped} == {
+        ("parcels", "retry_attempts_exhausted", 1, 3)
+    }
+    query = "SELECT shard, position FROM checkpoints WHERE shard <> ''"
+    with contextlib.closing(sqlite3.connect(kept / "outboard.db")) as state:
+        stored = {shard: int(position) for shard, position in state.execute(query)}
+    assert all(int(entry["positions"]) <= stored[entry["shard"]] for entry in dropped)
 
 
 def test_a_second_interrupt_ends_the_demo_at_once(tmp_path: Path, demo: list[Demo]) -> None:

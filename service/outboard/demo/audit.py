@@ -13,24 +13,29 @@ class Evidence:
     Attributes:
         produced: what its source accepted, in order.
         finished: identifiers in the order in which the function finished them, again for each time.
-        given_up: identifiers found in the dead-letter queue.
-        left: identifiers found in the source after the service had ended.
-        counted: how many the service says it removed from the source; None if it did not say.
+        given_up: identifiers found in the dead-letter queue or, where the service gives up, of which the function noted
+            all `tries` that a message has.
+        left: identifiers that the source still had to give after the service had ended.
+        tries: as in `Workload`; 0 where a dead-letter queue has what was given up.
+        counted: how many the service says it is done with; None if it did not say.
+        dropped: how many the service says it gave up; None if it did not say.
     """
 
     produced: Sequence[Message]
     finished: Sequence[str] = ()
     given_up: Sequence[str] = ()
     left: Sequence[str] = ()
+    tries: int = 0
     counted: int | None = None
+    dropped: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
     """How many messages met which fate; every produced one is processed, given up, left or lost.
 
-    `poison` counts those given up that were made to fail every time, `strangers` were finished but never produced,
-    `overtaken` were finished after a later one with the same key.
+    `poison` counts those given up that were made to fail every time, `dropped` those that no dead-letter queue has.
+    `strangers` were finished but never produced, `overtaken` were finished after a later one with the same key.
     """
 
     produced: int = 0
@@ -38,6 +43,7 @@ class Findings:
     duplicates: int = 0
     given_up: int = 0
     poison: int = 0
+    dropped: int = 0
     left: int = 0
     lost: int = 0
     strangers: int = 0
@@ -60,6 +66,7 @@ def findings(evidence: Evidence) -> Findings:
         duplicates=len(evidence.finished) - len(finished),
         given_up=len(given_up),
         poison=len(given_up & poison),
+        dropped=len(given_up) if evidence.tries else 0,
         left=len(left),
         lost=len(produced - finished - given_up - left),
         strangers=len(finished - produced),
@@ -100,17 +107,19 @@ def report(evidence: Mapping[str, Evidence]) -> Report:
 
 
 def _lines(total: Findings) -> list[tuple[str, str]]:
-    where = f" (in the dead-letter queues; {total.poison} of them made to fail every time)" if total.given_up else ""
+    dead = total.given_up - total.dropped
+    places = f"{dead} in the dead-letter queues, {total.dropped} out of tries"
+    where = f" ({places}; {total.poison} of them made to fail every time)" if total.given_up else ""
     lines = [
         ("produced", f"{total.produced}"),
         ("processed", f"{total.processed}"),
         ("duplicates", f"{total.duplicates}"),
         ("given up", f"{total.given_up}{where}"),
-        ("overtaken", f"{total.overtaken} (of those that share a message group)"),
+        ("overtaken", f"{total.overtaken} (of those that share a message group or a partition key)"),
         ("lost", f"{total.lost}"),
     ]
     if total.left:
-        lines.insert(-1, ("left", f"{total.left} (still in their queues: the time to drain ran out)"))
+        lines.insert(-1, ("left", f"{total.left} (still in their queues and their stream: the time to drain ran out)"))
     return lines
 
 
@@ -125,6 +134,9 @@ def _remarks(name: str, evidence: Evidence, found: Findings) -> list[str]:
         remarks.append(
             f"{name}: the service counted {removed} messages removed, the function processed {found.processed}."
         )
+    if evidence.tries and evidence.dropped not in {None, found.given_up}:
+        noted = found.given_up
+        remarks.append(f"{name}: the service gave up {evidence.dropped} messages, the function noted {noted} such.")
     return remarks
 
 
@@ -135,7 +147,7 @@ def _problems(name: str, found: Findings) -> list[str]:
     if found.strangers:
         problems.append(f"{name}: {found.strangers} messages were processed that nobody produced.")
     if found.overtaken:
-        problems.append(f"{name}: {found.overtaken} messages were overtaken by a later one of their message group.")
+        problems.append(f"{name}: {found.overtaken} messages were overtaken by a later one of their key.")
     if found.produced and not found.processed:
         problems.append(f"{name}: none of {found.produced} messages was processed.")
     return problems

@@ -1,6 +1,7 @@
 """Knows the configuration that the demo runs, and the environment that keeps it from any real account."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import yaml
 
@@ -15,11 +16,12 @@ HEADER = """\
 """
 
 
-def configuration(workloads: Iterable[Workload], *, source_url: str, function_url: str, port: int) -> str:
-    """The YAML of a service that carries these workloads and listens on `port`."""
+def configuration(workloads: Iterable[Workload], *, source_url: str, function_url: str, port: int, state: Path) -> str:
+    """The YAML of a service that carries these workloads, listens on `port` and keeps its positions in `state`."""
     document = {
         "Installation": "demo",
         "Aws": {"Region": REGION},
+        "State": {"Type": "sqlite", "Path": str(state)},
         "Server": {"Host": "127.0.0.1", "Port": port},
         "Logging": {"Level": "info", "Format": "json"},
         "Shutdown": {"DrainTimeoutSeconds": 20},

@@ -75,13 +75,18 @@ async def running(
 
 
 @contextlib.asynccontextmanager
-async def sqs_server(folder: Path) -> AsyncIterator[tuple[Part, str]]:
-    """An SQS on a port of its own; gives it and its URL. The socket listens before the process runs: call at once."""
+async def aws_server(folder: Path) -> AsyncIterator[tuple[Part, str]]:
+    """SQS and Kinesis on a port of their own; gives the part and its URL.
+
+    The socket listens before the process runs: call at once.
+    """
     with socket.create_server(("127.0.0.1", 0), backlog=128) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        command = ["outboard.demo.sqs_server", str(listener.fileno())]
-        log = folder / "sqs.log"
-        async with running("The SQS server", command, log=log, env=os.environ, pass_fds=[listener.fileno()]) as part:
+        command = ["outboard.demo.aws_server", str(listener.fileno())]
+        log = folder / "aws.log"
+        async with running(
+            "The server for SQS and Kinesis", command, log=log, env=os.environ, pass_fds=[listener.fileno()]
+        ) as part:
             listener.close()
             yield part, url
 

@@ -3,13 +3,10 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-import aioboto3
-from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
-
+from outboard.demo.clients import client, failures
 from outboard.demo.parts import PartError
 from outboard.demo.world import ACCOUNT, REGION, Message, Workload
 
@@ -31,7 +28,7 @@ _PARTIAL = {"FunctionResponseTypes": ["ReportBatchItemFailures"]}
 
 ORDERS = Workload(
     "orders",
-    share=0.5,
+    share=0.4,
     poison_every=40,
     flaky_every=12,
     mapping=_mapping("orders", "process-orders", BatchSize=10, **_PARTIAL, ScalingConfig={"MaximumConcurrency": 4}),
@@ -47,7 +44,7 @@ PAYMENTS = Workload(
 )
 CLICKS = Workload(
     "clicks",
-    share=0.3,
+    share=0.2,
     mapping=_mapping("clicks", "count-clicks", BatchSize=100, MaximumBatchingWindowInSeconds=1),
 )
 
@@ -95,20 +92,20 @@ class Queues:
     async def _create(self, queue: str, workload: Workload, attributes: dict[str, str]) -> None:
         fifo = {"FifoQueue": "true"} if workload.keys else {}
         attributes = {"VisibilityTimeout": str(VISIBILITY_TIMEOUT)} | fifo | attributes
-        with _failures("create", queue):
+        with failures("create", f"queue {queue}"):
             self._urls[queue] = (await self._client.create_queue(QueueName=queue, Attributes=attributes))["QueueUrl"]
 
     async def send(self, workload: Workload, messages: Sequence[Message]) -> None:
         for first in range(0, len(messages), LARGEST_SEND):
             entries = [entry(message) for message in messages[first : first + LARGEST_SEND]]
-            with _failures("send to", workload.name):
+            with failures("send to", f"queue {workload.name}"):
                 answer = await self._client.send_message_batch(QueueUrl=self._urls[workload.name], Entries=entries)
             if answer.get("Failed"):
                 raise PartError(f"The SQS server refused messages to {workload.name}: {answer['Failed']}")
 
     async def backlog(self, workload: Workload) -> int:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        with _failures("look at", workload.name):
+        with failures("look at", f"queue {workload.name}"):
             url = self._urls[workload.name]
             answer = await self._client.get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return sum(int(answer["Attributes"][name]) for name in names)
@@ -127,7 +124,7 @@ class Queues:
     async def _empty(self, queue: str) -> list[str]:
         found = []
         url = self._urls[queue]
-        with _failures("read", queue):
+        with failures("read", f"queue {queue}"):
             while messages := (await self._client.receive_message(QueueUrl=url, MaxNumberOfMessages=10)).get(
                 "Messages"
             ):
@@ -140,18 +137,8 @@ class Queues:
         return found
 
 
-@contextlib.contextmanager
-def _failures(verb: str, queue: str) -> Iterator[None]:
-    try:
-        yield
-    except (BotoCoreError, ClientError) as error:
-        raise PartError(f"The demo could not {verb} the queue {queue}: {error}") from error
-
-
 @contextlib.asynccontextmanager
 async def connected(url: str, access_key: str, secret: str) -> AsyncIterator[Queues]:
-    """The queues behind `url`, not yet created. No retries: a message must not be sent twice unknown to the audit."""
-    session = aioboto3.Session(access_key, secret, region_name=REGION)
-    config = AioConfig(retries={"total_max_attempts": 1}, proxies={}, connect_timeout=5, read_timeout=15)
-    async with session.client("sqs", endpoint_url=url, config=config) as client:
-        yield Queues(client)
+    """The queues behind `url`, not yet created."""
+    async with client("sqs", url, access_key, secret) as made:
+        yield Queues(made)

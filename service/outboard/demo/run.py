@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 from rich.console import Console
 
-from outboard.demo import audit, display, functions, layout, ledger, parts, queues
+from outboard.demo import audit, display, functions, layout, ledger, parts, queues, streams
 from outboard.demo.interrupts import Interrupts
 from outboard.demo.load import Load, pause
 from outboard.demo.picture import Picture
@@ -123,7 +123,7 @@ async def demo(options: Options, folder: Path, screen: display.Screen, interrupt
         await stage.service.finish(STOP_SECONDS)
         evidence: dict[str, audit.Evidence] = {}
         for source in stage.sources:
-            evidence |= await _evidence(source, load, ledger.entries(stage.ledger), seen)
+            evidence |= await _evidence(source, load, ledger.notes(stage.ledger).finished, seen)
     report = audit.report(evidence)
     screen.say("\nAudit: what was sent, against what the functions noted and the dead-letter queues hold", "bold")
     for text in report.lines:
@@ -138,17 +138,24 @@ async def demo(options: Options, folder: Path, screen: display.Screen, interrupt
 @contextlib.asynccontextmanager
 async def _stage(options: Options, folder: Path, screen: display.Screen) -> AsyncIterator[Stage]:
     async with contextlib.AsyncExitStack() as stack:
-        screen.say("Starting an SQS server, four workers for the functions, and the service ...", "dim")
-        notes = folder / "ledger.txt"
-        function_url = await stack.enter_async_context(functions.serving(queues.FUNCTIONS, notes, WORKERS))
-        server, source_url = await stack.enter_async_context(parts.sqs_server(folder))
-        source = await stack.enter_async_context(queues.connected(source_url, layout.ACCESS_KEY, layout.SECRET))
-        await source.create()
+        screen.say("Starting a server for SQS and Kinesis, four workers for the functions, and the service ...", "dim")
+        notes, state = folder / "ledger.txt", folder / "outboard.db"
+        handlers = queues.FUNCTIONS | streams.FUNCTIONS
+        function_url = await stack.enter_async_context(functions.serving(handlers, notes, WORKERS))
+        server, source_url = await stack.enter_async_context(parts.aws_server(folder))
+        access = (source_url, layout.ACCESS_KEY, layout.SECRET)
+        sources: list[Source] = [
+            await stack.enter_async_context(queues.connected(*access)),
+            await stack.enter_async_context(streams.connected(*access, notes, state)),
+        ]
+        for source in sources:
+            await source.create()
 
         port = options.port or parts.free_port()
         config = folder / "outboard.yaml"
+        workloads = [workload for source in sources for workload in source.workloads]
         config.write_text(
-            layout.configuration(source.workloads, source_url=source_url, function_url=function_url, port=port)
+            layout.configuration(workloads, source_url=source_url, function_url=function_url, port=port, state=state)
         )
         service = await stack.enter_async_context(
             parts.running(
@@ -161,7 +168,7 @@ async def _stage(options: Options, folder: Path, screen: display.Screen) -> Asyn
         url = f"http://127.0.0.1:{port}"
         timeout = aiohttp.ClientTimeout(total=5)
         session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
-        stage = Stage([server, service], [source], Watch(session, url, time.monotonic), screen, notes)
+        stage = Stage([server, service], sources, Watch(session, url, time.monotonic), screen, notes)
         await _until_ready(stage)
         screen.say(f"Running {config}\nLook at {url}/  {url}/mappings  {url}/metrics\n")
         yield stage
@@ -192,22 +199,27 @@ async def _drain(stage: Stage, load: Load) -> None:
     while (backlog := await stage.backlog()) and time.monotonic() < give_up:
         await stage.show(f"{load.count} messages sent, {backlog} to go; failed ones come back until they are given up")
         await asyncio.sleep(REFRESH)
+    # The answer to the last invoke reaches the service, and its counts, a moment after the function's note of it.
+    await asyncio.sleep(REFRESH)
     await stage.show(f"{load.count} messages sent, {backlog} to go")
 
 
 async def _evidence(
     source: Source, load: Load, finished: Sequence[str], seen: Snapshot | None
 ) -> dict[str, audit.Evidence]:
-    counted = {reading.name: reading.removed for reading in seen.readings} if seen else {}
+    readings = {reading.name: reading for reading in seen.readings} if seen else {}
     evidence = {}
     for workload in source.workloads:
+        reading = readings.get(workload.name)
         stem = workload.name.removesuffix(".fifo")
         evidence[workload.name] = audit.Evidence(
             produced=load.produced.get(workload.name, []),
             finished=[identifier for identifier in finished if identifier.startswith(f"{stem}-")],
             given_up=await source.given_up(workload),
             left=await source.left(workload),
-            counted=counted.get(workload.name),
+            tries=workload.tries,
+            counted=reading.removed if reading else None,
+            dropped=reading.dropped if reading else None,
         )
     return evidence
 

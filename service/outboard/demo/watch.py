@@ -11,9 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One mapping at one instant; the last four are counts since the service started.
+    """One mapping at one instant; the last five are counts since the service started.
 
-    `failed` counts events whose invoke failed, `retried` those that went back to their source to come again.
+    `failed` counts events whose invoke failed, `retried` those of them that come again, `removed` those that are done
+    with: deleted from their queue or, as a stream deletes nothing, delivered. `dropped` were given up by the service.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Reading:
     failed: int = 0
     retried: int = 0
     removed: int = 0
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,30 +37,36 @@ class Snapshot:
     readings: tuple[Reading, ...]
 
 
-COUNTERS = {
-    "delivered": "outboard_delivered_events_total",
-    "failed": "outboard_failed_invoke_events_total",
-    "retried": "outboard_returned_events_total",
-    "removed": "outboard_deleted_events_total",
-}
+DELIVERED = "outboard_delivered_events_total"
+FAILED = "outboard_failed_invoke_events_total"
+DROPPED = "outboard_dropped_events_total"
+#: Those that only a queue's mapping has.
+RETURNED = "outboard_returned_events_total"
+DELETED = "outboard_deleted_events_total"
+COUNTERS = (DELIVERED, FAILED, DROPPED, RETURNED, DELETED)
 
 
 def snapshot(mappings: Mapping[str, Any], metrics: str, at: float) -> Snapshot:
     """Join the answers of `/mappings` (parsed) and `/metrics` (text)."""
-    counts = counters(metrics, COUNTERS.values())
+    counts = counters(metrics, COUNTERS)
     return Snapshot(at, tuple(_reading(mapping, counts) for mapping in mappings["mappings"]))
 
 
 def _reading(mapping: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) -> Reading:
     name = mapping["name"]
     error = mapping.get("lastError") or {}
+    delivered, failed, dropped = (counts.get((counter, name), 0) for counter in (DELIVERED, FAILED, DROPPED))
     return Reading(
         name,
         state=mapping["state"],
         reason=next(iter((mapping.get("stateReason") or error.get("message") or "").splitlines()), ""),
         in_flight=mapping["inFlight"],
         lag_seconds=mapping["lagSeconds"],
-        **{field: counts.get((counter, name), 0) for field, counter in COUNTERS.items()},
+        delivered=delivered,
+        failed=failed,
+        retried=counts.get((RETURNED, name), max(0, failed - dropped)),
+        removed=counts.get((DELETED, name), delivered),
+        dropped=dropped,
     )
 
 

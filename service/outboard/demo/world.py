@@ -37,6 +37,7 @@ class Workload:
         share: its part of the whole rate, between 0 and 1.
         poison_every, flaky_every: each so-many-eth message is one; 0 means none.
         keys: how many ordering keys the messages are spread over; 0 means that order does not matter.
+        tries: how often the service sends a message alone before it gives it up; 0 means that the source gives it up.
         mapping: the fields of its EventSourceMapping.
     """
 
@@ -45,6 +46,7 @@ class Workload:
     poison_every: int = 0
     flaky_every: int = 0
     keys: int = 0
+    tries: int = 0
     mapping: Mapping[str, object] = field(default_factory=dict)
 
 
@@ -61,10 +63,14 @@ class Source(Protocol):
         """Returns once the source has accepted them all. Raises `PartError`."""
 
     async def backlog(self, workload: Workload) -> int:
-        """How many messages are still there, waiting or in flight."""
+        """How many messages are still to go: neither processed nor given up."""
 
     async def given_up(self, workload: Workload) -> list[str]:
-        """The identifiers of the messages that were put aside after too many failures. Empties that place."""
+        """The identifiers of the messages that were put aside after too many failures. For after the service has ended;
+        empties the place where they are.
+        """
 
     async def left(self, workload: Workload) -> list[str]:
-        """The identifiers of the messages still there. For after the service has ended; empties the source."""
+        """The identifiers of the messages that a service started now would still bring. For after the service has
+        ended; empties the source.
+        """

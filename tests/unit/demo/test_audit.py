@@ -91,8 +91,8 @@ def test_the_report_of_a_good_run_has_no_problems() -> None:
         "produced: 2",
         "processed: 1",
         "duplicates: 0",
-        "given up: 1 (in the dead-letter queues; 1 of them made to fail every time)",
-        "overtaken: 0 (of those that share a message group)",
+        "given up: 1 (1 in the dead-letter queues, 0 out of tries; 1 of them made to fail every time)",
+        "overtaken: 0 (of those that share a message group or a partition key)",
         "lost: 0",
     ]
     assert (said.remarks, said.problems) == ((), ())
@@ -111,7 +111,7 @@ def test_the_report_adds_up_all_mappings_and_names_the_one_that_lost() -> None:
 def test_the_report_says_what_is_left_without_calling_it_a_problem() -> None:
     said = report({"orders": Evidence(produced(2), identifiers(1), left=identifiers(2))})
 
-    assert said.lines[-2].strip() == "left: 1 (still in their queues: the time to drain ran out)"
+    assert said.lines[-2].strip() == "left: 1 (still in their queues and their stream: the time to drain ran out)"
     assert said.problems == ()
 
 
@@ -126,7 +126,7 @@ def test_strangers_and_overtaken_messages_are_problems() -> None:
 
     assert report({"payments": Evidence(messages, identifiers(2, 1, 9))}).problems == (
         "payments: 1 messages were processed that nobody produced.",
-        "payments: 1 messages were overtaken by a later one of their message group.",
+        "payments: 1 messages were overtaken by a later one of their key.",
     )
 
 
@@ -140,6 +140,33 @@ def test_a_count_of_the_service_that_does_not_fit_is_remarked_on() -> None:
         (),
         (),
         ("orders: the service counted 4 messages removed, the function processed 2.",),
+    ]
+
+
+def test_what_the_service_gave_up_is_told_from_what_dead_letter_queues_have() -> None:
+    dead = Evidence(produced(3), identifiers(1), given_up=identifiers(2, 3), dropped=0)
+    dropped = Evidence(produced(2), identifiers(1), given_up=identifiers(2), tries=3, dropped=1)
+
+    said = report({"orders": dead, "parcels": dropped})
+
+    assert said.lines[3].strip() == (
+        "given up: 3 (2 in the dead-letter queues, 1 out of tries; 0 of them made to fail every time)"
+    )
+    assert [remark.split(":")[0] for remark in said.remarks] == ["orders", "parcels"]  # both: not made to fail
+
+
+def test_a_count_of_what_was_given_up_that_does_not_fit_is_remarked_on() -> None:
+    messages = [message(1), message(2, nature=Nature.POISON)]
+
+    def remarks(dropped: int | None) -> tuple[str, ...]:
+        return report(
+            {"parcels": Evidence(messages, identifiers(1), given_up=identifiers(2), tries=3, dropped=dropped)}
+        ).remarks
+
+    assert [remarks(each) for each in (None, 1, 2)] == [
+        (),
+        (),
+        ("parcels: the service gave up 2 messages, the function noted 1 such.",),
     ]
 
 

@@ -1,6 +1,8 @@
 """The demo's handlers, given AWS's events, answer as Powertools does and note what they finished."""
 
+import base64
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +44,25 @@ def record(workload: Workload, number: int, *, received: int = 1, group: str = "
     }
 
 
+def parcel(workload: Workload, number: int) -> dict[str, Any]:
+    return {
+        "kinesis": {
+            "kinesisSchemaVersion": "1.0",
+            "partitionKey": "customer-1",
+            "sequenceNumber": str(number),
+            "data": base64.b64encode(message(workload, number).body.encode()).decode(),
+            "approximateArrivalTimestamp": 1735236331.5,
+        },
+        "eventSource": "aws:kinesis",
+        "eventVersion": "1.0",
+        "eventID": f"shardId-000000000000:{number}",
+        "eventName": "aws:kinesis:record",
+        "invokeIdentityArn": "arn:aws:iam::123456789012:role/outboard",
+        "awsRegion": "eu-west-1",
+        "eventSourceARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/orders",
+    }
+
+
 def failures(*numbers: int) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": f"m{number}"} for number in numbers]}
 
@@ -50,21 +71,21 @@ def test_sound_orders_are_finished(notes: Path) -> None:
     answer = handlers.process_orders({"Records": [record(SOUND, 1), record(SOUND, 2)]}, CONTEXT)
 
     assert answer == failures()
-    assert ledger.entries(notes) == ["orders-000001", "orders-000002"]
+    assert ledger.notes(notes).finished == ["orders-000001", "orders-000002"]
 
 
 def test_poison_and_first_time_flaky_orders_are_reported_and_not_finished(notes: Path) -> None:
     event = {"Records": [record(POISON, 1), record(FLAKY, 2), record(SOUND, 3), record(FLAKY, 4, received=2)]}
 
     assert handlers.process_orders(event, CONTEXT) == failures(1, 2)
-    assert ledger.entries(notes) == ["orders-000003", "orders-000004"]
+    assert ledger.notes(notes).finished == ["orders-000003", "orders-000004"]
 
 
 def test_a_batch_in_which_every_order_fails_is_a_function_error(notes: Path) -> None:
     with pytest.raises(BatchProcessingError):
         handlers.process_orders({"Records": [record(POISON, 1)]}, CONTEXT)
 
-    assert ledger.entries(notes) == []
+    assert ledger.notes(notes).finished == []
 
 
 def test_behind_a_failed_payment_those_of_its_group_are_handed_back_and_others_are_not(notes: Path) -> None:
@@ -78,15 +99,44 @@ def test_behind_a_failed_payment_those_of_its_group_are_handed_back_and_others_a
     }
 
     assert handlers.process_payments(event, CONTEXT) == failures(2, 3)
-    assert ledger.entries(notes) == ["orders-000001", "orders-000004"]
+    assert ledger.notes(notes).finished == ["orders-000001", "orders-000004"]
 
 
 def test_clicks_are_finished_as_a_whole(notes: Path) -> None:
     event = {"Records": [record(SOUND, number) for number in (1, 2, 3)]}
 
     assert handlers.count_clicks(event, CONTEXT) is None
-    assert ledger.entries(notes) == ["orders-000001", "orders-000002", "orders-000003"]
+    assert ledger.notes(notes).finished == ["orders-000001", "orders-000002", "orders-000003"]
 
 
-def test_a_ledger_that_nobody_wrote_to_is_empty(tmp_path: Path) -> None:
-    assert ledger.entries(tmp_path / "none.txt") == []
+def test_behind_a_failed_parcel_nothing_is_tried(notes: Path) -> None:
+    event = {"Records": [parcel(SOUND, 1), parcel(POISON, 2), parcel(SOUND, 3), parcel(POISON, 4)]}
+
+    assert handlers.track_parcels(event, CONTEXT) == {
+        "batchItemFailures": [{"itemIdentifier": str(number)} for number in (2, 3, 4)]
+    }
+    assert ledger.notes(notes) == ledger.Notes(["orders-000001"], Counter())
+    assert (ledger.has_failed("orders-000002"), ledger.has_failed("orders-000004")) == (True, False)
+
+
+def test_a_flaky_parcel_fails_once(notes: Path) -> None:
+    event = {"Records": [parcel(SOUND, 1), parcel(FLAKY, 2)]}
+
+    answers = [handlers.track_parcels(event, CONTEXT) for _ in range(2)]
+
+    assert answers == [{"batchItemFailures": [{"itemIdentifier": "2"}]}, {"batchItemFailures": []}]
+
+
+def test_a_parcel_that_fails_alone_is_a_function_error_and_noted_as_such(notes: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(BatchProcessingError):
+            handlers.track_parcels({"Records": [parcel(POISON, 1)]}, CONTEXT)
+
+    assert ledger.notes(notes) == ledger.Notes([], Counter({"orders-000001": 2}))
+
+
+def test_a_new_invoke_begins_anew_behind_the_failure_of_another(notes: Path) -> None:
+    with pytest.raises(BatchProcessingError):
+        handlers.track_parcels({"Records": [parcel(POISON, 1)]}, CONTEXT)
+
+    assert handlers.track_parcels({"Records": [parcel(SOUND, 2)]}, CONTEXT) == {"batchItemFailures": []}

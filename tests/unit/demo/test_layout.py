@@ -1,5 +1,7 @@
 """The demo's configuration is a user's configuration, and its environment reaches no real account."""
 
+from pathlib import Path
+
 import yaml
 
 from outboard.demo.layout import configuration, environment
@@ -9,12 +11,15 @@ from outboard.demo.world import Workload
 def test_the_configuration_names_every_mapping_and_where_everything_is() -> None:
     workload = Workload("orders", 1.0, mapping={"EventSourceArn": "arn:x", "FunctionName": "f", "BatchSize": 10})
 
-    written = yaml.safe_load(configuration([workload], source_url="http://s", function_url="http://f", port=8081))
+    written = yaml.safe_load(
+        configuration([workload], source_url="http://s", function_url="http://f", port=8081, state=Path("f/o.db"))
+    )
 
     assert written["EventSourceMappings"] == [
         {"Name": "orders", "EventSourceArn": "arn:x", "FunctionName": "f", "BatchSize": 10}
     ]
     assert written["Defaults"] == {"SourceEndpointUrl": "http://s", "FunctionEndpointUrl": "http://f"}
+    assert written["State"] == {"Type": "sqlite", "Path": "f/o.db"}
     assert written["Server"] == {"Host": "127.0.0.1", "Port": 8081}
 
 

@@ -14,7 +14,7 @@ from outboard.demo.worker import handler_at
 
 @pytest.fixture
 async def source(tmp_path: Path) -> AsyncIterator[Queues]:
-    async with parts.sqs_server(tmp_path) as (_part, url), connected(url, "key", "secret") as queues:
+    async with parts.aws_server(tmp_path) as (_part, url), connected(url, "key", "secret") as queues:
         await queues.create()
         yield queues
 
@@ -52,7 +52,7 @@ async def test_what_was_sent_is_the_backlog_and_then_what_is_left(source: Queues
 
 
 async def test_a_server_that_is_gone_is_a_sentence(tmp_path: Path) -> None:
-    async with parts.sqs_server(tmp_path) as (_part, url):
+    async with parts.aws_server(tmp_path) as (_part, url):
         pass
     async with connected(url, "key", "secret") as queues:
         with pytest.raises(PartError, match=r"The demo could not create the queue orders-dead: "):

@@ -10,7 +10,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from moto.sqs.models import sqs_backends
 
-from outboard.demo.sqs_server import LONGEST_POLL, OneAtATime, forget_expired
+from outboard.demo.aws_server import LONGEST_POLL, OneAtATime, forget_expired
 
 
 class Queue:

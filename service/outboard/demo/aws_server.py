@@ -1,8 +1,8 @@
-"""Knows how to make moto's SQS safe for several clients at once: one request at a time, long polls waited for out here.
+"""Knows how to make moto, an AWS on this machine, safe for several clients: one request at a time, polls waited for.
 
-Left to itself moto answers requests side by side without a lock, so that a delete can undo a send; a long poll of a
-FIFO queue spins, blind to groups that have become free; and of two messages of a group whose visibility ran out, the
-second comes back first.
+Left to itself moto answers requests side by side without a lock: a delete can undo a send, and records that are put
+into a stream at once get the same sequence number and are lost. A long poll of a FIFO queue spins, blind to groups that
+have become free; and of two messages of a group whose visibility ran out, the second comes back first.
 """
 
 import io
