@@ -14,7 +14,7 @@ _SHOWN = 2048
 
 #: How failures to get as far as sending begin: what is configured, and the transport's connections.
 _UNSENT = (
-    *("BadAwsConfig", "BadCaBundle", "BadEndpoint", "NoCredentials"),
+    *("BadAwsConfig", "BadCaBundle", "BadEndpoint", "BadProxy", "NoCredentials"),
     *("ClientConnector", "ClientHttpProxy", "ClientProxy", "ConnectTimeout"),
 )
 

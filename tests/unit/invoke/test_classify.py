@@ -162,6 +162,7 @@ def test_no_answer_in_time_is_an_attempt():
         "BadAwsConfig",
         "BadCaBundle",
         "BadEndpoint",
+        "BadProxy",
         "ClientConnectorCertificateError",
         "ClientConnectorDNSError",
         "ClientConnectorError",
