@@ -118,8 +118,9 @@ class Outboard:
 
     async def _save(self) -> None:
         """What was settled last becomes durable; a disk that is full does not hold up the exit."""
+        left = self._draining_since + self._configuration.shutdown.drain_timeout_seconds - self.surroundings.wall()
         try:
-            async with asyncio.timeout(_LAST_SAVE):
+            async with asyncio.timeout(max(0.0, min(_LAST_SAVE, left))):
                 await self.surroundings.checkpoints.saved()
         except TimeoutError:
             pass  # the state says so, as it has since it failed

@@ -136,6 +136,7 @@ class Workshop:
             observer=observer,
             wall=self.surroundings.wall,
             jitter=self.surroundings.jitter,
+            memory=self.memory,
         )
         return KinesisSource(KinesisStream(service, mapping.source), settings, self.surroundings.shard_feed)
 

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,55 +13,30 @@ import structlog
 from outboard.app import Outboard, Surroundings
 from outboard.aws.calls import JsonService, LambdaService
 from outboard.config.loading import Loaded, parse
-from outboard.core.ports import Feed
+from outboard.core.ports import Checkpoints, Feed
 from outboard.observe.metrics import Metrics
 from outboard.observe.process import ProcessObserver
+from outboard.sources.kinesis.feed import ShardFeed
 from outboard.sources.sqs.feed import Desk, SqsFeed
-from tests.simulation.functions import SimulatedFunction, SimulatedLambda
+from tests.simulation.disk import Disk, SimulatedCheckpoints
+from tests.simulation.functions import SimulatedLambda
 from tests.simulation.history import Caller, History, Life
-from tests.simulation.loop import Process, VirtualTimeLoop
+from tests.simulation.loop import EPOCH, Process, VirtualTimeLoop
 from tests.simulation.network import Faults, Network
-from tests.simulation.plans import MappingPlan, Plan
-from tests.simulation.queue import Queue
-from tests.simulation.sqs import SimulatedSqs
+from tests.simulation.places import Place
+from tests.simulation.plans import MappingPlan, Plan, QueuePlan, StreamPlan
 
 ACCOUNT = "123456789012"
 
 
-class Place:
-    """What stands behind one mapping: its queue, its function, and the network to both."""
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of the service in whose place a faulty one can be put."""
 
-    def __init__(self, plan: MappingPlan, loop: VirtualTimeLoop, seed: int, history: History) -> None:
-        self.plan = plan
-        self.queue = Queue(
-            loop,
-            random.Random(f"queue {seed} {plan.name}"),
-            queue_name(plan),
-            fifo=plan.fifo,
-            visibility=plan.visibility,
-            redrive=plan.redrive,
-        )
-        self.queue.duplicates, self.queue.lenient = plan.duplicates, plan.lenient
-        rng = random.Random(f"function {seed} {plan.name}")
-        self.function = SimulatedFunction(loop, rng, f"f-{plan.name}", plan.behaviour, history)
-        self.sqs_faults = Faults(plan.sqs_faults)
-        self.lambda_faults = Faults(plan.lambda_faults)
-        self.entry_faults = plan.entry_faults
-        self._break(plan.outage)
-
-    def _break(self, outage: str) -> None:
-        self.queue.missing = outage == "missing"
-        self.queue.forbidden = outage == "forbidden"
-        if outage == "refused":
-            self.sqs_faults.always = "refused"
-
-    def mend(self) -> None:
-        """The cause of every trouble goes."""
-        self._break("")
-        self.sqs_faults.stop()
-        self.lambda_faults.stop()
-        self.function.behaviour.recover()
-        self.entry_faults = self.queue.duplicates = 0.0
+    sqs_feed: Callable[[Desk], Feed] = SqsFeed
+    shard_feed: Callable[..., Feed] = ShardFeed
+    checkpoints: Callable[[Checkpoints], Checkpoints] = lambda real: real
+    kinesis: Callable[[JsonService], JsonService] = lambda real: real
 
 
 class Connections:
@@ -69,22 +45,37 @@ class Connections:
     region = "eu-west-1"
 
     def __init__(
-        self, places: dict[str, Place], process: Process, loop: VirtualTimeLoop, seed: str, history: History
+        self,
+        places: Mapping[str, Place],
+        process: Process,
+        loop: VirtualTimeLoop,
+        seed: str,
+        history: History,
+        parts: Parts,
     ) -> None:
         self._places = places
         self._process = process
         self._loop = loop
         self._seed = seed
         self._history = history
+        self._parts = parts
 
     def sqs_endpoint(self, region: str, endpoint: str | None) -> str:
         assert endpoint is not None
         return endpoint
 
     def sqs(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService:
+        return self._source(endpoint, "sqs")
+
+    def kinesis(self, region: str, endpoint: str | None, role_arn: str | None) -> JsonService:
+        return self._parts.kinesis(self._source(endpoint, "kinesis"))
+
+    async def caller_arn(self, region: str, *, beside_aws: bool) -> str | None:
+        return f"arn:aws:iam::{ACCOUNT}:role/outboard"
+
+    def _source(self, endpoint: str | None, service: str) -> JsonService:
         place, caller = self._of(endpoint)
-        network = self._network(caller, place.sqs_faults, "sqs", place.plan.sqs_latency)
-        return SimulatedSqs({place.queue.name: place.queue}, caller, network, lambda: place.entry_faults)
+        return place.service(caller, self._network(caller, place.source_faults, service, place.plan.source_latency))
 
     def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService:
         place, caller = self._of(endpoint)
@@ -111,21 +102,23 @@ class Deployment:
     def __init__(
         self,
         plan: Plan,
-        places: dict[str, Place],
+        places: Mapping[str, Place],
         loop: VirtualTimeLoop,
         history: History,
         *,
         number: int = 0,
-        sqs_feed: Callable[[Desk], Feed] = SqsFeed,
+        disk: Disk | None = None,
+        parts: Parts | None = None,
     ) -> None:
         self._plan = plan
         self._places = places
         self._loop = loop
         self._history = history
         self._number = number
-        self._sqs_feed = sqs_feed
+        self._disk = disk or Disk()
+        self._parts = parts or Parts()
         self._generation = 0
-        self._loaded = configuration(plan)
+        self._loaded = configuration(plan, number)
         self.outboard: Outboard | None = None
         self.process: Process | None = None
         self.life: Life | None = None
@@ -170,33 +163,46 @@ class Deployment:
 
     async def _run(self, process: Process, life: Life) -> None:
         seed = f"{self._plan.seed} {process.name}"
-        jitter = random.Random(f"jitter {seed}")
         metrics = Metrics()
-        connections = Connections(self._places, process, self._loop, seed, self._history)
-        surroundings = Surroundings(self._loop.wall_clock, jitter.random, self._sqs_feed)
-        observer = ProcessObserver(metrics, structlog.get_logger(), self._loop.wall_clock)
+        connections = Connections(self._places, process, self._loop, seed, self._history, self._parts)
+        checkpoints = self._checkpoints(process, seed)
+        surroundings = Surroundings(
+            wall=self._wall,
+            jitter=random.Random(f"jitter {seed}").random,
+            checkpoints=self._parts.checkpoints(checkpoints),
+            sqs_feed=self._parts.sqs_feed,
+            shard_feed=self._parts.shard_feed,
+        )
+        observer = ProcessObserver(metrics, structlog.get_logger(), self._wall)
         self.outboard = Outboard(self._loaded, connections, metrics, observer, surroundings)
         life.late = sorted(await self.outboard.run())
+        checkpoints.end()
         life.ended = self._loop.time()
         life.counts = {str(shown["name"]): _counts(shown) for shown in self.outboard.mappings()}
         self._history.say(life.ended, process.name, "has ended", *life.late)
+
+    def _wall(self) -> float:
+        return self._loop.wall_clock() + self._plan.skew
+
+    def _checkpoints(self, process: Process, seed: str) -> SimulatedCheckpoints:
+        configuration = self._loaded.configuration
+        names = {one.uuid: one.name for one in configuration.event_source_mappings} if configuration else {}
+        rng = random.Random(f"disk {seed}")
+        return SimulatedCheckpoints(self._disk, process, self._loop, rng, self._history, names)
 
 
 def _counts(shown: Any) -> dict[str, int]:
     return dict(shown["counts"])
 
 
-def queue_name(plan: MappingPlan) -> str:
-    return f"q-{plan.name}.fifo" if plan.fifo else f"q-{plan.name}"
-
-
-def configuration(plan: Plan) -> Loaded:
-    """The plan's mappings as a user would write them; refuses a plan that the service would."""
+def configuration(plan: Plan, process: int = 0) -> Loaded:
+    """The mappings of one process as a user would write them; refuses a plan that the service would."""
+    mappings = [mapping for mapping in plan.mappings if process == 0 or isinstance(mapping.source, QueuePlan)]
     document = {
         "Installation": "simulation",
         "Limits": {"MaximumBufferedBytes": plan.buffered_bytes},
         "Shutdown": {"DrainTimeoutSeconds": plan.drain},
-        "EventSourceMappings": [_mapping(mapping) for mapping in plan.mappings],
+        "EventSourceMappings": [_mapping(mapping) for mapping in mappings],
     }
     loaded = parse({"simulation.json": json.dumps(document)})
     assert not loaded.problems, [str(problem) for problem in loaded.problems]
@@ -206,12 +212,12 @@ def configuration(plan: Plan) -> Loaded:
 def _mapping(plan: MappingPlan) -> dict[str, object]:
     fields: dict[str, object] = {
         "Name": plan.name,
-        "EventSourceArn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{queue_name(plan)}",
         "FunctionName": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f-{plan.name}",
         "BatchSize": plan.batch_size,
         "InvokeTimeoutSeconds": plan.invoke_timeout,
         "SourceEndpointUrl": f"http://{plan.name}",
         "FunctionEndpointUrl": f"http://{plan.name}",
+        **_source(plan),
     }
     if plan.window:
         fields["MaximumBatchingWindowInSeconds"] = plan.window
@@ -220,3 +226,23 @@ def _mapping(plan: MappingPlan) -> dict[str, object]:
     if plan.behaviour.partial:
         fields["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
     return fields
+
+
+def _source(plan: MappingPlan) -> dict[str, object]:
+    match plan.source:
+        case QueuePlan(fifo):
+            name = f"q-{plan.name}.fifo" if fifo else f"q-{plan.name}"
+            return {"EventSourceArn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}"}
+        case StreamPlan() as stream:
+            fields: dict[str, object] = {
+                "EventSourceArn": f"arn:aws:kinesis:eu-west-1:{ACCOUNT}:stream/stream-{plan.name}",
+                "StartingPosition": stream.start,
+                "BisectBatchOnFunctionError": stream.bisect,
+            }
+            if stream.start == "AT_TIMESTAMP":
+                fields["StartingPositionTimestamp"] = EPOCH + stream.start_at
+            if stream.retries is not None:
+                fields["MaximumRetryAttempts"] = stream.retries
+            if stream.record_age is not None:
+                fields["MaximumRecordAgeInSeconds"] = stream.record_age
+            return fields

@@ -1,5 +1,7 @@
 """Knows functions as they are: some work, some fail in every way a function and Lambda's Invoke API can fail."""
 
+import base64
+import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -8,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from outboard.aws.calls import InvokeReply
+from outboard.aws.calls import InvokeReply, TimedOut
 from tests.simulation.history import Attempt, Caller, Exchange, History
 from tests.simulation.loop import VirtualTimeLoop
 from tests.simulation.network import Answer, Network
@@ -37,10 +39,13 @@ class Behaviour:
         refuses_above: batches of more records are answered 413; 0 for no bound.
         emulator: answers as the runtime interface emulator, which marks neither versions nor errors in headers.
         poison: messages that always fail.
+        fifo: after a failed message it leaves the later ones of its group alone, and reports them too.
+        stops: after a failed record of a stream it leaves all later ones alone, and reports the failed one alone.
     """
 
     partial: bool = False
     fifo: bool = False
+    stops: bool = False
     shortest: float = 0.01
     longest: float = 0.2
     errors: float = 0.0
@@ -96,12 +101,12 @@ class SimulatedFunction:
     def _finish(self, attempt: Attempt, answer: Answer) -> None:
         self.running -= 1
         attempt.run_ended = self._loop.time()
-        attempt.outcome, reply = self._result(attempt.batch)
+        attempt.outcome, reply = self._result(attempt)
         self._history.say(attempt.run_ended, self.name, attempt.outcome, *attempt.batch)
         answer(reply)
 
-    def _result(self, batch: Sequence[str]) -> tuple[str, InvokeReply]:
-        behaviour, rng = self.behaviour, self._rng
+    def _result(self, attempt: Attempt) -> tuple[str, InvokeReply]:
+        behaviour, rng, batch = self.behaviour, self._rng, attempt.batch
         if rng.random() < behaviour.errors:
             return "error", self._error(rng.choice(("Runtime.ExitError", "ValueError", "Sandbox.Timedout")))
         if behaviour.partial and rng.random() < behaviour.invalid_answers:
@@ -112,11 +117,14 @@ class SimulatedFunction:
             return "done", self._success(rng.choice(done if behaviour.partial else (b"null", b'"anything"', b"{")))
         if not behaviour.partial:
             return "error", self._error("ValueError")
-        listed = [{"itemIdentifier": identifier} for identifier in failed]
+        names = dict(zip(batch, attempt.identifiers, strict=True))
+        listed = [{"itemIdentifier": names[identifier]} for identifier in failed]
+        if attempt.shard:
+            rng.shuffle(listed)
         return f"partial {len(failed)}/{len(batch)}", self._success(json.dumps({"batchItemFailures": listed}).encode())
 
     def _process(self, batch: Sequence[str]) -> list[str]:
-        """Returns what failed; of a FIFO queue that is everything from the first failure of a group on."""
+        """Returns what is to be reported; of a FIFO queue that is everything from the first failure of a group on."""
         failed: list[str] = []
         stopped: set[str] = set()
         for identifier in batch:
@@ -126,6 +134,8 @@ class SimulatedFunction:
                 failed.append(identifier)
                 if self.behaviour.fifo:
                     stopped.add(group)
+                if self.behaviour.stops:
+                    break
             else:
                 self.processed[identifier] = self.processed.get(identifier, 0) + 1
         return failed
@@ -172,24 +182,75 @@ class SimulatedLambda:
             else:
                 known.serve(attempts[0], answer)
 
-        reply: InvokeReply = await self._network.exchange(self._caller, "Invoke", timeout, serve, _in_words, begin)
+        try:
+            reply: InvokeReply = await self._network.exchange(self._caller, "Invoke", timeout, serve, _in_words, begin)
+        except TimedOut:
+            for attempt in attempts:
+                attempt.failed = True
+            raise
         known = self._functions.get(name)
         if attempts and known is not None:
-            attempts[0].done = frozenset(done_of(reply, attempts[0].batch, partial=known.behaviour.partial))
+            attempt = attempts[0]
+            attempt.done = _done(attempt, reply, partial=known.behaviour.partial)
+            attempt.failed = reply.status == 200 and not attempt.done
         return reply
 
     def _attempt(self, call: Exchange, function: str, payload: bytes) -> Attempt:
         history = self._network.history
-        records = orjson.loads(payload)["Records"]
-        batch = tuple(record["messageId"] for record in records)
-        for record in records:
-            if record["body"] != history.produced[record["messageId"]].body:
-                history.illegal.append(f"{self._caller}: the body of {record['messageId']} was changed")
-        call.messages = batch
-        attempt = Attempt(call, function, batch, tuple(record["receiptHandle"] for record in records), len(payload))
+        events = [_read(event) for event in orjson.loads(payload)["Records"]]
+        for event in events:
+            produced = history.produced[event.message]
+            if event.body != produced.body or (event.shard and event.key != produced.group):
+                history.illegal.append(f"{self._caller}: the body or the key of {event.message} was changed")
+        shards = {event.shard for event in events}
+        if len(shards) > 1:
+            history.illegal.append(f"{self._caller}: records of {sorted(shards)} in one batch")
+        call.messages = batch = tuple(event.message for event in events)
+        handles = tuple(event.handle for event in events)
+        attempt = Attempt(call, function, batch, handles, len(payload), min(shards))
         history.attempts.append(attempt)
         history.say(call.started, self._caller, "invokes with", *batch)
         return attempt
+
+
+@dataclass(frozen=True, slots=True)
+class _Event:
+    """What of one record of an event matters here."""
+
+    message: str
+    handle: str
+    body: str
+    shard: str = ""
+    key: str = ""
+
+
+def _read(record: Mapping[str, Any]) -> _Event:
+    if "kinesis" not in record:
+        return _Event(record["messageId"], record["receiptHandle"], record["body"])
+    inner = record["kinesis"]
+    message, body = read_data(base64.b64decode(inner["data"]))
+    shard, _, number = record["eventID"].partition(":")
+    return _Event(message, number if number == inner["sequenceNumber"] else "", body, shard, inner["partitionKey"])
+
+
+def data_of(message: str, body: str) -> bytes:
+    """What is put into a stream; it says which record it is."""
+    return f"{message}:{body}".encode()
+
+
+def read_data(data: bytes) -> tuple[str, str]:
+    message, _, body = data.decode().partition(":")
+    return message, body
+
+
+def _done(attempt: Attempt, reply: InvokeReply, *, partial: bool) -> frozenset[str]:
+    """Of a stream's batch that is what stands before the first record that was reported."""
+    done = done_of(reply, attempt.identifiers, partial=partial)
+    by_identifier = dict(zip(attempt.identifiers, attempt.batch, strict=True))
+    if not attempt.shard:
+        return frozenset(by_identifier[identifier] for identifier in done)
+    before = itertools.takewhile(set(done).__contains__, attempt.identifiers)
+    return frozenset(by_identifier[identifier] for identifier in before)
 
 
 def done_of(reply: InvokeReply, batch: Sequence[str], *, partial: bool) -> Sequence[str]:

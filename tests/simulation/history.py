@@ -1,8 +1,11 @@
 """Knows what happened in a run: facts as the services and the callers saw them, for the checker and for people."""
 
+import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from tests.simulation.loop import START, Process
+from tests.simulation.stream import Shard
 
 
 @dataclass(slots=True)
@@ -27,8 +30,13 @@ class Exchange:
     ended: float | None = None
     #: "answered", an exception's code, "cut off" (cancelled by the caller); empty while under way or when the caller died.
     saw: str = ""
-    #: The messages that the call was about.
+    #: The messages or records that the call was about, and the shard.
     messages: tuple[str, ...] = ()
+    shard: str = ""
+
+    @property
+    def answered(self) -> bool:
+        return self.saw == "answered"
 
 
 @dataclass(slots=True)
@@ -43,18 +51,41 @@ class Handed:
 
 
 @dataclass(slots=True)
+class ShardRead:
+    """One page of a shard, from its entry `first` on. `behind`: there is more; `over`: it said that there never will be."""
+
+    exchange: Exchange
+    shard: Shard
+    first: int
+    count: int
+    behind: bool
+    over: bool
+
+
+@dataclass(slots=True)
 class Attempt:
-    """One invoke. `done` is what its answer, as the caller got it, says is processed."""
+    """One invoke. `done` is what its answer, as the caller got it, says is processed.
+
+    `handles` is what the source knows the batch by: receipt handles, or the sequence numbers of one `shard`. `failed`:
+    the function had it, as far as the caller can know, and nothing was done.
+    """
 
     exchange: Exchange
     function: str
     batch: tuple[str, ...]
     handles: tuple[str, ...]
     size: int
+    shard: str = ""
     ran: bool = False
     run_ended: float | None = None
     outcome: str = ""
     done: frozenset[str] = frozenset()
+    failed: bool = False
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """What the function reports the batch's records by."""
+        return self.handles if self.shard else self.batch
 
     @property
     def started(self) -> float:
@@ -76,8 +107,37 @@ class Deleted:
 
 
 @dataclass(slots=True)
+class Saved:
+    """One shard's position, given to the checkpoints of a process at `at`; `durable` is when it was on the disk."""
+
+    process: Process
+    mapping: str
+    stream: str
+    shard: str
+    position: str
+    at: float
+    durable: float | None = None
+
+
+@dataclass(slots=True)
+class Dropped:
+    """Records that the service says it gave up, as its log has it: by their positions in a lane."""
+
+    process: Process | None
+    mapping: str
+    lane: str
+    reason: str
+    positions: str
+    events: int
+    invokes: int
+    at: float
+
+
+@dataclass(slots=True)
 class Produced:
-    queue: str
+    """One message or record: `source` is its queue or stream, `group` its message group or partition key."""
+
+    source: str
     message: str
     group: str
     body: str
@@ -115,12 +175,27 @@ class History:
     by_handle: dict[str, Handed] = field(default_factory=dict)
     attempts: list[Attempt] = field(default_factory=list)
     deleted: list[Deleted] = field(default_factory=list)
+    reads: list[ShardRead] = field(default_factory=list)
+    saves: list[Saved] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     #: Requests that no service would accept.
     illegal: list[str] = field(default_factory=list)
     #: What the service logged as errors.
     errors: list[str] = field(default_factory=list)
     lines: list[tuple[float, str]] = field(default_factory=list)
+
+    def of(self, mappings: Collection[str]) -> "History":
+        """What concerns these mappings; their processes' lives and what was illegal or an error are everybody's."""
+        return dataclasses.replace(
+            self,
+            exchanges=[one for one in self.exchanges if one.caller.mapping in mappings],
+            handed=[one for one in self.handed if one.exchange.caller.mapping in mappings],
+            attempts=[one for one in self.attempts if one.exchange.caller.mapping in mappings],
+            reads=[one for one in self.reads if one.exchange.caller.mapping in mappings],
+            saves=[one for one in self.saves if one.mapping in mappings],
+            dropped=[one for one in self.dropped if one.mapping in mappings],
+        )
 
     def hand(self, handed: Handed) -> None:
         self.handed.append(handed)

@@ -34,6 +34,11 @@ class Process:
 _process: ContextVar[Process | None] = ContextVar("process", default=None)
 
 
+def running_process() -> Process | None:
+    """The process that the code which asks belongs to."""
+    return _process.get()
+
+
 class SimulatedTask(asyncio.Task[Any]):
     """A task that knows its process, and whose place in a set does not depend on its address."""
 

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tests.simulation.plans import plan
+from tests.simulation.seeds import plan
 from tests.simulation.worlds import simulate
 
 #: Findings shown before a run gives up.
@@ -71,7 +71,7 @@ def show(seed: int) -> int:
     world = plan(seed)
     verdict = simulate(world, verbose=True)
     for mapping in world.mappings:
-        print(f"{mapping.name}: {len(mapping.load)} messages; {mapping!r:.900}")
+        print(f"{mapping.name}: {len(mapping.load)} to send; {mapping!r:.900}")
     print(f"{world.processes} processes, drain {world.drain} s, {world.interruptions}")
     print(verdict.history.text())
     print("\n".join(verdict.violations) or "every promise was kept")

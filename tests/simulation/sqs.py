@@ -144,17 +144,6 @@ class SimulatedSqs:
             return str(error)
         return ""
 
-    def _apply(self, call: Exchange, queue: Queue, entry: Mapping[str, Any], apply: Callable[..., None]) -> str:
-        """Returns SQS's error code, empty if it worked."""
-        if self._network.rng.random() < self._entry_faults():
-            call.fault = call.fault or "partial"
-            return "InternalError"
-        try:
-            apply(queue, entry)
-        except HandleInvalid as error:
-            return str(error)
-        return ""
-
     def _delete_entry(self, queue: Queue, entry: Mapping[str, Any]) -> None:
         message = queue.delete(entry["ReceiptHandle"])
         if message is not None:

@@ -2,29 +2,47 @@
 
 import pytest
 
-from tests.simulation.plans import plan
-from tests.simulation.planted import PLANTED, Faulty
+from tests.simulation.deployment import Parts
+from tests.simulation.planted_queues import QUEUE_BUGS, Bug, Faulty
+from tests.simulation.planted_streams import STREAM_BUGS, FaultyCheckpoints, FaultyShard
+from tests.simulation.seeds import plan
 from tests.simulation.worlds import simulate
 
-#: As many as a test run covers.
-_SEEDS = 1000
+#: Of each kind of world, as many as a test run covers.
+_QUEUES, _STREAMS = range(0, 2000, 2), range(1, 2000, 2)
 
 
-@pytest.mark.parametrize("bug", PLANTED)
-def test_a_planted_bug_is_found(bug: str) -> None:
-    feed, sentence = PLANTED[bug]
+def _find(bug: Bug, seeds: range) -> int | None:
+    """The first seed that notices the bug."""
+    for seed in seeds:
+        if any(bug.sentence in broken for broken in simulate(plan(seed), parts=bug.parts).violations):
+            return seed
+    return None
 
-    def noticed(seed: int) -> bool:
-        return any(sentence in broken for broken in simulate(plan(seed), sqs_feed=feed).violations)
 
-    found = next(filter(noticed, range(_SEEDS)), None)
+@pytest.mark.parametrize("name", QUEUE_BUGS)
+def test_a_bug_planted_in_the_reading_of_queues_is_found(name: str) -> None:
+    found = _find(QUEUE_BUGS[name], _QUEUES)
 
-    assert found is not None, f"{bug}: no seed below {_SEEDS} noticed"
+    assert found is not None, f"{name}: no seed below {_QUEUES.stop} noticed"
     # It was the bug that was noticed: in the same world the real feed breaks nothing.
     assert simulate(plan(found)).violations == []
 
 
-def test_the_wrapper_in_which_bugs_are_planted_breaks_nothing_itself() -> None:
-    broken = [sentence for seed in range(20) for sentence in simulate(plan(seed), sqs_feed=Faulty).violations]
+@pytest.mark.parametrize("name", STREAM_BUGS)
+def test_a_bug_planted_in_the_reading_of_streams_is_found(name: str) -> None:
+    found = _find(STREAM_BUGS[name], _STREAMS)
+
+    assert found is not None, f"{name}: no seed below {_STREAMS.stop} noticed"
+    assert simulate(plan(found)).violations == []
+
+
+def test_the_wrappers_in_which_bugs_are_planted_break_nothing_themselves() -> None:
+    parts = Parts(
+        sqs_feed=Faulty,
+        shard_feed=FaultyShard,
+        checkpoints=lambda real: FaultyCheckpoints(lambda _old, new: new, real),
+    )
+    broken = [sentence for seed in range(40) for sentence in simulate(plan(seed), parts=parts).violations]
 
     assert broken == []

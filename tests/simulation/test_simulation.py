@@ -1,4 +1,4 @@
-"""A thousand worlds, and that a seed is always the same world."""
+"""Two thousand worlds, and that a seed is always the same world."""
 
 import os
 import re
@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.simulation.plans import plan
+import pytest
+
 from tests.simulation.running import Finding, report
+from tests.simulation.seeds import plan
 from tests.simulation.worlds import simulate
 
 _ROOT = Path(__file__).parents[2]
@@ -21,8 +23,9 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_thousand_worlds_keep_every_promise() -> None:
-    done = _run("--seeds", "1000", "--workers", "2")
+@pytest.mark.parametrize("first", [0, 1000])
+def test_a_thousand_worlds_half_of_them_with_streams_keep_every_promise(first: int) -> None:
+    done = _run("--from", str(first), "--seeds", "1000", "--workers", "2")
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1000 seeds" in done.stdout
@@ -36,9 +39,9 @@ def test_the_same_seed_is_the_same_run_in_every_process() -> None:
     assert re.sub(r"0x[0-9a-f]+", "", first) == re.sub(r"0x[0-9a-f]+", "", second)
 
 
-def test_worlds_are_lively_enough_to_find_something() -> None:
+def test_worlds_of_queues_are_lively_enough_to_find_something() -> None:
     """Kills, stops, failed and repeated attempts, dead letters and lost answers all occur, and often."""
-    histories = [simulate(plan(seed)).history for seed in range(60)]
+    histories = [simulate(plan(seed)).history for seed in range(0, 120, 2)]
     lives = [life for history in histories for life in history.lives]
     attempts = [attempt for history in histories for attempt in history.attempts]
     faults = {exchange.fault for history in histories for exchange in history.exchanges}
@@ -48,6 +51,27 @@ def test_worlds_are_lively_enough_to_find_something() -> None:
     assert sum(not attempt.done for attempt in attempts) > 100
     assert sum(attempt.exchange.saw == "" for attempt in attempts) > 5
     assert faults >= {"", "refused", "reset", "lost", "throttled", "failed", "slow", "silent", "mute", "partial"}
+
+
+def test_worlds_with_streams_are_lively_enough_to_find_something() -> None:
+    """Beside kills and failures there are closed shards, empty pages, expired iterators, drops and full disks."""
+    histories = [simulate(plan(seed)).history for seed in range(1, 361, 2)]
+    attempts = [attempt for history in histories for attempt in history.attempts if attempt.shard]
+    reads = [read for history in histories for read in history.reads]
+    saves = [saved for history in histories for saved in history.saves]
+    faults = {exchange.fault for history in histories for exchange in history.exchanges if exchange.shard}
+
+    assert sum(life.killed is not None for history in histories for life in history.lives) > 20
+    assert sum(attempt.failed for attempt in attempts) > 100
+    assert sum(0 < len(attempt.done) < len(attempt.batch) for attempt in attempts) > 20
+    assert sum(read.over for read in reads) > 100
+    assert sum(read.behind and not read.count for read in reads) > 100
+    assert sum(saved.durable is None for saved in saves) > 5
+    assert {one.reason for history in histories for one in history.dropped} == {
+        "retry_attempts_exhausted",
+        "record_age_exceeded",
+    }
+    assert faults >= {"", "expired", "lost", "slow", "mute"}
 
 
 def test_a_finding_names_its_seed_and_the_command_that_replays_it() -> None:

@@ -5,18 +5,19 @@ import contextlib
 import functools
 import logging
 import traceback
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
-from outboard.core.ports import Feed
-from outboard.sources.sqs.feed import Desk, SqsFeed
 from tests.simulation.checker import violations
-from tests.simulation.deployment import Deployment, Place
-from tests.simulation.history import History, Produced
-from tests.simulation.loop import START, Stuck, VirtualTimeLoop
-from tests.simulation.plans import Interruption, Load, Plan
+from tests.simulation.deployment import Deployment, Parts
+from tests.simulation.disk import Disk
+from tests.simulation.history import Dropped, History
+from tests.simulation.loop import START, Stuck, VirtualTimeLoop, running_process
+from tests.simulation.places import places_of
+from tests.simulation.plans import Interruption, Plan
 
 
 @dataclass(slots=True)
@@ -30,17 +31,16 @@ class Verdict:
 
 
 class World:
-    """One run. `sqs_feed` replaces the feed of every SQS poller."""
+    """One run. `parts` may put faulty parts into the place of the service's own."""
 
-    def __init__(
-        self, plan: Plan, loop: VirtualTimeLoop, history: History, sqs_feed: Callable[[Desk], Feed] = SqsFeed
-    ) -> None:
+    def __init__(self, plan: Plan, loop: VirtualTimeLoop, history: History, parts: Parts | None = None) -> None:
         self.plan = plan
         self.loop = loop
         self.history = history
-        self.places = {mapping.name: Place(mapping, loop, plan.seed, history) for mapping in plan.mappings}
+        self.places = places_of(plan, loop, history)
+        self.disk = Disk()
         self.deployments = [
-            Deployment(plan, self.places, loop, history, number=number, sqs_feed=sqs_feed)
+            Deployment(plan, self.places, loop, history, number=number, disk=self.disk, parts=parts)
             for number in range(plan.processes)
         ]
         self.stalled = ""
@@ -66,7 +66,12 @@ class World:
     def _schedule(self) -> None:
         for place in self.places.values():
             for number, load in enumerate(place.plan.load):
-                self.loop.call_later(load.at, self._send, place, f"{place.plan.name}-{number}", load)
+                self.loop.call_later(load.at, place.send, f"{place.plan.name}-{number}", load)
+            for at, act in place.events():
+                self.loop.call_later(at, act)
+        if self.plan.disk_full is not None:
+            for at, full in zip(self.plan.disk_full, (True, False), strict=True):
+                self.loop.call_later(at, self._fill_disk, full)
         for interruption in self.plan.interruptions:
             deployment = self.deployments[interruption.process]
             if interruption.step and deployment.process is not None:
@@ -77,11 +82,9 @@ class World:
             else:
                 self.loop.call_later(interruption.at, self._interrupt, deployment, interruption)
 
-    def _send(self, place: Place, identifier: str, load: Load) -> None:
-        queue = place.queue
-        self.history.produced[identifier] = Produced(queue.name, identifier, load.group, load.body, self.loop.time())
-        self.history.say(self.loop.time(), "sent", identifier, load.group)
-        queue.send(identifier, load.body, load.group)
+    def _fill_disk(self, full: bool) -> None:
+        self.disk.full = full
+        self.history.say(self.loop.time(), "the disk is full" if full else "the disk has room again")
 
     def _interrupt(self, deployment: Deployment, interruption: Interruption) -> None:
         self._act(deployment, interruption)
@@ -104,6 +107,7 @@ class World:
             deployment.start()
 
     def _end_of_trouble(self) -> None:
+        self.disk.full = False
         for place in self.places.values():
             place.mend()
         for deployment in self.deployments:
@@ -111,23 +115,16 @@ class World:
                 deployment.process.at_step = None
 
     async def _drain(self) -> None:
-        """Wait until every queue is empty; notes what is left when more time went by than anything can need."""
-        deadline = self.loop.time() + max(_longest(place) for place in self.places.values())
-        while any(place.queue.messages for place in self.places.values()):
+        """Wait until every source is dealt with; notes what is left when more time went by than anything can need."""
+        deadline = self.loop.time() + max(place.longest for place in self.places.values())
+        while any(place.left() for place in self.places.values()):
             if self.loop.time() > deadline:
-                left = [identifier for place in self.places.values() for identifier in place.queue.messages]
-                self.stalled = f"stall: {len(left)} messages are still queued, {left[0]} among them"
+                left = [one for place in self.places.values() for one in place.left()]
+                self.stalled = f"stall: {len(left)} are still left to do, {left[0]} among them"
                 return
             await asyncio.sleep(1.0)
             for deployment in self.deployments:
                 self._start_again(deployment)
-
-
-def _longest(place: Place) -> float:
-    plan = place.plan
-    again = max(10, plan.visibility) * (2 + plan.redrive) * (1 + 2 * len(plan.behaviour.poison))
-    work = len(plan.load) * plan.behaviour.longest
-    return 180 + 2 * plan.invoke_timeout + 4 * again + 2 * work + 20 * plan.window
 
 
 async def _nothing(_world: World) -> None:
@@ -138,7 +135,7 @@ def simulate(
     plan: Plan,
     *,
     verbose: bool = False,
-    sqs_feed: Callable[[Desk], Feed] = SqsFeed,
+    parts: Parts | None = None,
     beside: Callable[[World], Coroutine[None, None, None]] = _nothing,
 ) -> Verdict:
     """Run a world to its end and check it; `beside` runs at the same time and may look at it and change it."""
@@ -146,7 +143,7 @@ def simulate(
     loop = VirtualTimeLoop()
     broken: list[str] = []
     with _logs_into(history, loop), asyncio.Runner(loop_factory=lambda: loop) as runner:
-        world = World(plan, loop, history, sqs_feed)
+        world = World(plan, loop, history, parts)
 
         async def main() -> None:
             async with asyncio.TaskGroup() as group:
@@ -174,16 +171,32 @@ def _root(error: BaseException) -> str:
     return f"{error!r} at " + ", ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in frames)
 
 
+def _dropped(event: Mapping[str, Any], loop: VirtualTimeLoop) -> Dropped:
+    """A line of the service's log; what it fails to say is empty here, and found missing."""
+    return Dropped(
+        process=running_process(),
+        mapping=str(event["mapping"]),
+        lane=str(event.get("shard", event.get("lane", ""))),
+        reason=str(event["reason"]),
+        positions=str(event["positions"]),
+        events=int(event["events"]),
+        invokes=int(event["invokes"]),
+        at=loop.time(),
+    )
+
+
 @contextlib.contextmanager
 def _logs_into(history: History, loop: VirtualTimeLoop) -> Iterator[None]:
     """What the service logs belongs to the run: errors always, the rest in a verbose one."""
 
-    def keep(_logger: object, method: str, event: dict[str, object]) -> dict[str, object]:
+    def keep(_logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
         error = event.pop("exc_info", None)
         if isinstance(error, BaseException):
             event["error"] = _root(error)
         if method in {"error", "critical"} and not history.over:
             history.errors.append(str(event))
+            if event.get("event") == "events dropped":
+                history.dropped.append(_dropped(event, loop))
         history.say(loop.time(), f"[{method}]", event)
         raise structlog.DropEvent
 

@@ -125,7 +125,8 @@ class Lineage:
         return all(self._is_over(parent) for parent in shard.parents)
 
     def _is_over(self, parent: str) -> bool:
-        return self._is_done(parent) or parent not in self._listed
+        """One that is gone from the list may still have its last batch on the way."""
+        return self._is_done(parent) or (parent not in self._listed and parent not in self._opened)
 
     def _is_done(self, shard: str) -> bool:
         return isinstance(self._positions.get(shard), End)

@@ -127,7 +127,7 @@ def test_a_parent_that_is_listed_no_more_counts_as_done() -> None:
     assert identifiers(lineage.open_ready()) == ["b", "c"]
 
 
-def test_a_parent_that_goes_from_the_listing_frees_its_children() -> None:
+def test_a_parent_that_goes_from_the_listing_frees_its_children_once_nobody_reads_it() -> None:
     lineage = Lineage({}, START)
     lineage.listed([Shard("a"), Shard("b", ("a",))])
     lineage.open_ready()
@@ -136,6 +136,8 @@ def test_a_parent_that_goes_from_the_listing_frees_its_children() -> None:
     lineage.listed([Shard("b", ("a",))])
 
     assert not lineage.is_listed("a")
+    assert lineage.open_ready() == []
+    lineage.closed("a")
     assert identifiers(lineage.open_ready()) == ["b"]
 
 

@@ -178,15 +178,17 @@ class ShardFeed:
             self._take(page, records, started)
 
     async def _pay(self, limit: int, price: int, *, wait: bool) -> int:
-        """The bytes granted for a page; 0: not now. While a batch fills, a page need not hold more than it can take."""
-        allowance = self._desk.allowance
-        if wait:
-            most = MOST_PER_READ if self._busy else _MOST_AT_REST
-            return await allowance.take(min(most * price, LARGEST_PAGE))
-        size = min(limit * price, LARGEST_PAGE)
-        while size > price and not allowance.try_take(size):
+        """The bytes granted for a page; 0: not now. Where a full page is not to be had at once, a smaller one is taken;
+        while a batch fills, no page need hold more than it can take.
+        """
+        allowance, batch = self._desk.allowance, min(limit * price, LARGEST_PAGE)
+        most = MOST_PER_READ if self._busy else _MOST_AT_REST
+        size, least = (min(most * price, LARGEST_PAGE), min(batch, LARGEST_PAGE // 4)) if wait else (batch, price)
+        while size >= least:
+            if allowance.try_take(size):
+                return size
             size //= 2
-        return size if size > price or allowance.try_take(size := price) else 0
+        return await allowance.take(batch) if wait else 0
 
     async def _where(self) -> str:
         if self._iterator is None:
@@ -236,8 +238,10 @@ class ShardFeed:
             return
         self._failures += 1
         self._due = self._now() + backoff.delay(self._failures, self._desk.jitter())
-        self._desk.observer.polling_failed(failure.code, with_remedy(failure), place=self._shard)
-        if failure.code == "ResourceNotFoundException":
+        missing = failure.code == "ResourceNotFoundException"
+        said = f"the shard is not there any more ({failure.message})" if missing else with_remedy(failure)
+        self._desk.observer.polling_failed(failure.code, said, place=self._shard)
+        if missing:
             self._not_there()
         elif failure.code == "InvalidArgumentException" and no_iterator:
             self._refused()

@@ -12,14 +12,14 @@ from outboard.core.price import Price
 from outboard.core.shards import End, Lineage, Position, Shard, read, written
 from outboard.events.kinesis import StreamFacts
 from outboard.observe.mapping import MappingObserver, MappingState
-from outboard.sources.kinesis.feed import ShardDesk, ShardFeed
+from outboard.sources.kinesis.feed import LARGEST_PAGE, ShardDesk, ShardFeed
 from outboard.sources.kinesis.stream import KinesisStream, StreamDescription, with_remedy
 
 #: Seconds between two looks at the stream's shards.
 _LOOK_EVERY = 60.0
 
-#: Pages full of records on their way at once: each is in memory several times until it is rendered. More than one, so
-#: that one that hangs does not hold up all shards.
+#: Pages full of records on their way at once, at most: each is in memory several times until it is rendered. More than
+#: one, so that one that hangs does not hold up all shards, where there is memory for what both may bring at worst.
 _READS = 2
 
 #: Seconds between two looks at least: an account has 20 descriptions a second for all its streams.
@@ -40,6 +40,7 @@ class KinesisSettings:
         uuid: the mapping's, under which its positions are kept.
         start: where to start, as of now; what was stored at the mapping's first start wins.
         identity: the ARN that events name as the one that invokes.
+        memory: bytes that all mappings together may hold.
     """
 
     uuid: str
@@ -51,6 +52,7 @@ class KinesisSettings:
     observer: MappingObserver
     wall: Callable[[], float]
     jitter: Callable[[], float]
+    memory: int
 
 
 class KinesisSource:
@@ -127,7 +129,7 @@ class KinesisSource:
             raise SourceFailed(failure.code, with_remedy(failure)) from None
         settings.observer.polled(0, 0, 0.0)
         await settings.checkpoints.saved()
-        reads = asyncio.Semaphore(_READS)
+        reads = asyncio.Semaphore(max(1, min(_READS, settings.memory // (2 * LARGEST_PAGE))))
         self._desk = ShardDesk(
             stream, facts, self, settings.allowance, Price(), reads, settings.observer, settings.jitter
         )

@@ -45,7 +45,7 @@ async def identity() -> str:
     return ROLE
 
 
-def settings_of(scene: Scene, start: Callable[[], Position] = Beginning) -> KinesisSettings:
+def settings_of(scene: Scene, start: Callable[[], Position] = Beginning, memory: int = 256 * MIB) -> KinesisSettings:
     return KinesisSettings(
         uuid=UUID,
         start=start,
@@ -56,6 +56,7 @@ def settings_of(scene: Scene, start: Callable[[], Position] = Beginning) -> Kine
         observer=scene.stage.observer,
         wall=scene.stage.clock,
         jitter=lambda: 0.0,
+        memory=memory,
     )
 
 

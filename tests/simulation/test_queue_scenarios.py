@@ -1,7 +1,7 @@
-"""Situations that random worlds meet too seldom, each with what was promised for it."""
+"""Situations of queues that random worlds meet too seldom, each with what was promised for it."""
 
 from tests.simulation.functions import Behaviour
-from tests.simulation.plans import Interruption, Load, MappingPlan, Plan
+from tests.simulation.plans import Interruption, Load, MappingPlan, Plan, QueuePlan
 from tests.simulation.worlds import Verdict, World, simulate
 
 
@@ -22,7 +22,7 @@ def _most_receives(verdict: Verdict) -> int:
 
 
 def test_a_stop_beside_waiting_pollers_makes_no_dead_letter() -> None:
-    mapping = MappingPlan("m0", redrive=3, behaviour=Behaviour(shortest=0.2, longest=0.4))
+    mapping = MappingPlan("m0", QueuePlan(redrive=3), behaviour=Behaviour(shortest=0.2, longest=0.4))
     # The backlog opens pollers; what comes after the stop meets all those that still wait for an answer.
     mapping.load = _at(0.0, 100) + _at(1.2, 3)
     stop = Interruption(0, "stop", at=1.1, restart=1.0)
@@ -34,7 +34,7 @@ def test_a_stop_beside_waiting_pollers_makes_no_dead_letter() -> None:
 
 
 def test_a_window_longer_than_the_visibility_time_out_sends_nothing_twice() -> None:
-    mapping = MappingPlan("m0", batch_size=1000, window=60, visibility=30)
+    mapping = MappingPlan("m0", QueuePlan(visibility=30), batch_size=1000, window=60)
     mapping.load = [load for second in range(0, 180, 7) for load in _at(float(second), 2)]
 
     verdict = simulate(Plan(1, [mapping], trouble_ends=200.0, calm=True))
@@ -45,7 +45,7 @@ def test_a_window_longer_than_the_visibility_time_out_sends_nothing_twice() -> N
 
 def test_at_its_concurrency_a_mapping_receives_nothing_that_it_cannot_invoke_for() -> None:
     behaviour = Behaviour(shortest=40.0, longest=50.0)
-    mapping = MappingPlan("m0", concurrency=2, visibility=30, redrive=3, invoke_timeout=60, behaviour=behaviour)
+    mapping = MappingPlan("m0", QueuePlan(visibility=30, redrive=3), concurrency=2, behaviour=behaviour)
     mapping.load = _at(0.0, 100)
 
     verdict = simulate(Plan(1, [mapping], trouble_ends=10.0, calm=True))
@@ -55,7 +55,7 @@ def test_at_its_concurrency_a_mapping_receives_nothing_that_it_cannot_invoke_for
 
 
 def test_a_function_that_is_throttled_for_long_uses_up_no_receives() -> None:
-    mapping = MappingPlan("m0", concurrency=5, visibility=10, redrive=3, lambda_faults=1.0)
+    mapping = MappingPlan("m0", QueuePlan(visibility=10, redrive=3), concurrency=5, lambda_faults=1.0)
     mapping.load = _at(0.0, 30)
 
     verdict = simulate(Plan(1, [mapping], trouble_ends=120.0), beside=_throttle)
@@ -65,7 +65,7 @@ def test_a_function_that_is_throttled_for_long_uses_up_no_receives() -> None:
 
 
 def test_a_stop_while_everything_is_throttled_hands_all_of_it_back() -> None:
-    mapping = MappingPlan("m0", concurrency=5, visibility=30, lambda_faults=1.0)
+    mapping = MappingPlan("m0", QueuePlan(visibility=30), concurrency=5, lambda_faults=1.0)
     mapping.load = _at(0.0, 30)
     stop = Interruption(0, "stop", at=15.0, restart=1.0)
 

@@ -1,31 +1,28 @@
 """Knows what order means for FIFO queues: one live attempt of a message group at a time, and nobody overtakes."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from tests.simulation.history import Attempt, History
-from tests.simulation.loop import START
-
-if TYPE_CHECKING:
-    from tests.simulation.deployment import Place
+from tests.simulation.places import QueuePlace
+from tests.simulation.words import end, told
 
 
-def two_live_attempts(history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
+def two_live_attempts(history: History, places: Mapping[str, QueuePlace]) -> Iterator[str]:
     """Never two attempts of one group at once, of whatever processes of ours are alive."""
     live: dict[tuple[str, str], list[Attempt]] = {}
     for attempt in history.attempts:
-        if not places[attempt.exchange.caller.mapping].plan.fifo:
+        if not places[attempt.exchange.caller.mapping].source.fifo:
             continue
         for group in {history.produced[message].group for message in attempt.batch}:
             others = live.setdefault((attempt.exchange.caller.mapping, group), [])
             others[:] = [other for other in others if end(other, history) > attempt.started]
             for other in others:
                 if not lapsed_by_fault(other, attempt, group, history):
-                    yield _sentence(attempt, f"began group {group} while {other.exchange.caller} was at work on it")
+                    yield told(attempt, f"began group {group} while {other.exchange.caller} was at work on it")
             others.append(attempt)
 
 
-def overtaking(history: History, places: Mapping[str, "Place"]) -> Iterator[str]:
+def overtaking(history: History, places: Mapping[str, QueuePlace]) -> Iterator[str]:
     """A message is sent only with or after the earlier ones of its group, unless those are done or gone."""
     done: dict[str, float] = {}
     for attempt in history.attempts:
@@ -33,7 +30,7 @@ def overtaking(history: History, places: Mapping[str, "Place"]) -> Iterator[str]
             done.setdefault(message, attempt.ended or float("inf"))
     for attempt in history.attempts:
         place = places[attempt.exchange.caller.mapping]
-        if not place.plan.fifo:
+        if not place.source.fifo:
             continue
         yield from _shuffled(attempt, place)
         first: dict[str, int] = {}
@@ -44,23 +41,16 @@ def overtaking(history: History, places: Mapping[str, "Place"]) -> Iterator[str]
             behind = earlier.sequence < first.get(earlier.group, 0)
             over = min(earlier.gone or float("inf"), done.get(earlier.id, float("inf")))
             if behind and over > attempt.started and not _taken_by_fault(attempt, earlier.group, history):
-                yield _sentence(attempt, f"sent {attempt.batch} before {earlier.id} of the same group was done")
+                yield told(attempt, f"sent {attempt.batch} before {earlier.id} of the same group was done")
 
 
-def _shuffled(attempt: Attempt, place: "Place") -> Iterator[str]:
+def _shuffled(attempt: Attempt, place: QueuePlace) -> Iterator[str]:
     last: dict[str, int] = {}
     for message in attempt.batch:
         found = place.queue.ever[message]
         if last.get(found.group, 0) >= found.sequence:
-            yield _sentence(attempt, f"sent {attempt.batch} out of order")
+            yield told(attempt, f"sent {attempt.batch} out of order")
         last[found.group] = found.sequence
-
-
-def end(attempt: Attempt, history: History) -> float:
-    """When its caller knew of its end, or died."""
-    process = attempt.exchange.caller.process
-    over = next((life.over for life in history.lives if life.process is process), None)
-    return min(attempt.ended or float("inf"), over or float("inf"))
 
 
 def lapsed_by_fault(older: Attempt, newer: Attempt, group: str, history: History) -> bool:
@@ -95,7 +85,3 @@ def visibility_troubled(process: str, until: float, history: History) -> bool:
         and (exchange.fault or exchange.saw not in {"answered", ""})
         for exchange in history.exchanges
     )
-
-
-def _sentence(attempt: Attempt, what: str) -> str:
-    return f"at {attempt.started - START:.3f} s: {attempt.exchange.caller} {what}"

@@ -1,13 +1,21 @@
-"""Knows bugs worth finding: feeds that break one promise each, put in the place of the real one."""
+"""Knows bugs of queues worth finding: feeds that break one promise each, put in the place of the real one."""
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from outboard.core.ports import Feed
 from outboard.core.records import Record
 from outboard.sources.sqs.feed import Desk, SqsFeed
 from outboard.sources.sqs.groups import LiveGroups
+from tests.simulation.deployment import Parts
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bug:
+    """Parts of which one is faulty, and words of the sentence in which that must be found."""
+
+    parts: Parts
+    sentence: str
 
 
 class Faulty:
@@ -15,7 +23,7 @@ class Faulty:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self.real: Feed = SqsFeed(desk)
+        self.real = SqsFeed(desk)
 
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:
         return await self.real.read(limit, until)
@@ -31,6 +39,9 @@ class Faulty:
 
     async def release(self, records: Sequence[Record]) -> None:
         await self.real.release(records)
+
+    def blocked(self) -> None:
+        self.real.blocked()
 
     def stop(self) -> None:
         self.real.stop()
@@ -128,14 +139,13 @@ class Reorders(Faulty):
         return records and list(reversed(records))
 
 
-#: Each bug, and words of the sentence in which it must be found.
-PLANTED: Mapping[str, tuple[Callable[[Desk], Feed], str]] = {
-    "delete before invoke": (DeletesBeforeInvoke, "without a success reported to it"),
-    "delete on error": (DeletesOnError, "without a success reported to it"),
-    "two live batches of one FIFO group": (SharesGroups, "was at work on it"),
-    "a received message forgotten on stop": (ForgetsOnStop, "invisible until"),
-    "a receive cut off on stop": (CutsReceivesOff, "invisible until"),
-    "a window overstayed": (OverstaysWindow, "s late"),
-    "reading ahead": (ReadsAhead, "and never sent it"),
-    "newest first": (Reorders, "out of order"),
+QUEUE_BUGS: Mapping[str, Bug] = {
+    "delete before invoke": Bug(Parts(sqs_feed=DeletesBeforeInvoke), "without a success reported to it"),
+    "delete on error": Bug(Parts(sqs_feed=DeletesOnError), "without a success reported to it"),
+    "two live batches of one FIFO group": Bug(Parts(sqs_feed=SharesGroups), "was at work on it"),
+    "a received message forgotten on stop": Bug(Parts(sqs_feed=ForgetsOnStop), "invisible until"),
+    "a receive cut off on stop": Bug(Parts(sqs_feed=CutsReceivesOff), "invisible until"),
+    "a window overstayed": Bug(Parts(sqs_feed=OverstaysWindow), "s late"),
+    "reading ahead": Bug(Parts(sqs_feed=ReadsAhead), "and never sent it"),
+    "newest first": Bug(Parts(sqs_feed=Reorders), "out of order"),
 }
