@@ -6,10 +6,15 @@ import pytest
 
 from tests.servers.availability import NOT_HERE, started
 from tests.servers.elasticmq import ElasticMQ, elasticmq
+from tests.servers.identity import identity_server
+from tests.servers.kinesalite import kinesalite
+from tests.servers.kinesis_local import Kinesis, kinesis_local
+from tests.servers.kinesis_proxy import KinesisProxy, kinesis_proxy
 from tests.servers.moto_server import moto_server
 from tests.servers.nginx import nginx_sink
 from tests.servers.queues import Queues
 from tests.servers.scripted_invoke import ScriptedInvoke, scripted_invoke
+from tests.servers.streams import Streams
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -30,6 +35,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def sqs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ElasticMQ]:
     """An SQS for the whole run; take queues from `queues`."""
     with started(elasticmq(tmp_path_factory.mktemp("elasticmq"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kinesis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kinesis]:
+    """A Kinesis for the whole run; take streams from `streams`."""
+    with started(kinesis_local(tmp_path_factory.mktemp("kinesis-local"))) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def kinesalite_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kinesis]:
+    """A Kinesis that takes thousands of records a second."""
+    with started(kinesalite(tmp_path_factory.mktemp("kinesalite"))) as server:
         yield server
 
 
@@ -55,6 +74,30 @@ async def queues(sqs_server: ElasticMQ) -> AsyncIterator[Queues]:
         yield made
     finally:
         await made.close()
+
+
+@pytest.fixture
+async def streams(kinesis_server: Kinesis) -> AsyncIterator[Streams]:
+    """Makes fresh streams, and deletes them after the test."""
+    made = Streams(kinesis_server.url)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest.fixture
+async def proxy(kinesis_server: Kinesis) -> AsyncIterator[KinesisProxy]:
+    """Stands before the Kinesis server and spoils what the test says."""
+    async with kinesis_proxy(kinesis_server.url) as running:
+        yield running
+
+
+@pytest.fixture
+async def identity() -> AsyncIterator[str]:
+    """An endpoint that says who is asking."""
+    async with identity_server() as url:
+        yield url
 
 
 @pytest.fixture

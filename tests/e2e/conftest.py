@@ -9,8 +9,9 @@ from tests.e2e.harness import Launcher
 
 
 @pytest.fixture
-def outboard(tmp_path: Path) -> Iterator[Launcher]:
+def outboard(tmp_path: Path, identity: str) -> Iterator[Launcher]:
     launcher = Launcher(tmp_path)
+    launcher.environment["AWS_ENDPOINT_URL_STS"] = identity
     try:
         yield launcher
     finally:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import psutil
@@ -16,22 +16,31 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.servers.processes import Child
-from tests.servers.queues import Queue
 from tests.servers.scripted_invoke import Invoke
 from tests.servers.tools import clean_environment, free_port
 
 _COMMAND = (sys.executable, "-m", "outboard")
 
 
-def mapping(queue: Queue, functions: str, *, name: str = "orders", **fields: object) -> dict[str, object]:
-    """One entry of EventSourceMappings: from `queue` to the function called `name` at the Invoke endpoint `functions`,
+class Origin(Protocol):
+    """A queue or a stream on a test server."""
+
+    @property
+    def arn(self) -> str: ...
+
+    @property
+    def endpoint(self) -> str: ...
+
+
+def mapping(source: Origin, functions: str, *, name: str = "orders", **fields: object) -> dict[str, object]:
+    """One entry of EventSourceMappings: from `source` to the function called `name` at the Invoke endpoint `functions`,
     with partial responses; `fields` are added or take precedence."""
     return {
         "Name": name,
-        "EventSourceArn": queue.arn,
+        "EventSourceArn": source.arn,
         "FunctionName": name,
         "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "SourceEndpointUrl": queue.endpoint,
+        "SourceEndpointUrl": source.endpoint,
         "FunctionEndpointUrl": functions,
         **fields,
     }
@@ -99,6 +108,24 @@ class Running:
         assert status == 200, f"/mappings answered {status}"
         return {each["name"]: each for each in json.loads(text)["mappings"]}
 
+    async def until_state(self, name: str, state: str, *, seconds: float = 30.0) -> dict[str, Any]:
+        """Wait until a mapping is in `state`; returns what `/mappings` shows of it then. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while (shown := (await self.mappings())[name])["state"] != state:  # noqa: ASYNC110 - a page tells nobody
+                await asyncio.sleep(0.05)
+        return shown
+
+    def logged(self, event: str, *, mapping: str = "orders") -> list[dict[str, Any]]:
+        """The log's lines of one event of one mapping."""
+        lines = [json.loads(line) for line in self.log.splitlines() if event in line]
+        return [line for line in lines if line["event"] == event and line.get("mapping") == mapping]
+
+    async def until_counted(self, metric: str, least: float, *, mapping: str = "orders", seconds: float = 30.0) -> None:
+        """Wait until a mapping's `metric` is at least so much. Raises TimeoutError."""
+        async with asyncio.timeout(seconds):
+            while (await self.metrics()).value(metric, mapping=mapping) < least:  # noqa: ASYNC110 - a page tells nobody
+                await asyncio.sleep(0.05)
+
     async def metrics(self) -> Metrics:
         status, text = await self.get("/metrics")
         assert status == 200, f"/metrics answered {status}"
@@ -118,6 +145,7 @@ class Launcher:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.environment: dict[str, str] = {}  #: of the processes it starts from now on, beside the usual one
         self._children: list[Child] = []
 
     def configure(self, mappings: Sequence[Mapping[str, object]], **blocks: object) -> tuple[Path, int]:
@@ -136,7 +164,8 @@ class Launcher:
     def launch(self, config: Path, port: int) -> Running:
         """Run `outboard run CONFIG` without waiting for anything."""
         log = self.folder / f"outboard-{len(self._children)}.log"
-        child = Child([*_COMMAND, "run", str(config)], log=log, env=clean_environment(), cwd=self.folder)
+        env = clean_environment(**self.environment)
+        child = Child([*_COMMAND, "run", str(config)], log=log, env=env, cwd=self.folder)
         self._children.append(child)
         return Running(config, port, child)
 

@@ -9,12 +9,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import psutil
 import pytest
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from tests.servers.elasticmq import ElasticMQ
+from tests.servers.kinesis_local import Kinesis
+from tests.servers.kinesis_proxy import EXPIRED, THROTTLED, EmptyPage, KinesisProxy, Reset
 from tests.servers.processes import Child, ServerFailed
 from tests.servers.queues import Queues, numbered
 from tests.servers.runtime_front import runtime_front
@@ -29,6 +33,7 @@ from tests.servers.scripted_invoke import (
     succeeds,
     throttles,
 )
+from tests.servers.streams import Stream, Streams
 from tests.servers.tools import REPOSITORY, ToolMissing, find_tool
 
 _EVENT = {"Records": [{"messageId": "m1", "body": "{}"}, {"messageId": "m2", "body": "{}"}]}
@@ -64,6 +69,130 @@ async def test_a_fifo_queue_keeps_a_groups_order(queues: Queues) -> None:
     received = await queue.receive(10)
 
     assert [json.loads(message["Body"])["n"] for message in received] == [0, 1, 2, 3, 4]
+
+
+def _numbers(records: list[dict[str, Any]]) -> list[int]:
+    return [json.loads(record["Data"])["n"] for record in records]
+
+
+@pytest.mark.server
+async def test_a_shard_gives_its_records_in_the_order_of_their_sequence_numbers(streams: Streams) -> None:
+    stream = await streams.create(2)
+    first, second = await stream.shards()
+    await stream.put(numbered(range(700)), shard=first)
+    async with asyncio.TaskGroup() as group:  # several at once: none gets lost
+        for start in range(0, 40, 10):
+            group.create_task(stream.put(numbered(range(start, start + 10)), shard=second))
+
+    left, right = await stream.read(first.identifier), await stream.read(second.identifier)
+
+    assert _numbers(left) == list(range(700))
+    assert sorted(_numbers(right)) == list(range(40))
+    assert [int(record["SequenceNumber"]) for record in (*left, *right)] == [
+        put.sequence
+        for shard in (first, second)
+        for put in sorted(stream.puts, key=lambda put: put.sequence)
+        if put.shard == shard.identifier
+    ]
+
+
+@pytest.mark.server
+async def test_a_stream_starts_where_it_is_asked_to(streams: Streams) -> None:
+    stream = await streams.create()
+    before = await stream.put(numbered(range(3)))
+    await asyncio.sleep(1.1)  # the SDK cuts a moment to whole seconds
+    await stream.put(numbered(range(3, 6)))
+    arrived = (await stream.read("shardId-000000000000"))[3]["ApproximateArrivalTimestamp"]
+
+    async def numbers(**start: object) -> list[int]:
+        return _numbers(await stream.read("shardId-000000000000", **start))
+
+    after = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": str(before[1].sequence)}
+    assert await numbers() == [0, 1, 2, 3, 4, 5]
+    assert await numbers(ShardIteratorType="LATEST") == []
+    assert await numbers(ShardIteratorType="AT_TIMESTAMP", Timestamp=arrived) == [3, 4, 5]
+    assert await numbers(**after) == [2, 3, 4, 5]
+
+
+@pytest.mark.server
+async def test_records_go_to_the_children_after_a_split_and_a_merge(streams: Streams) -> None:
+    stream = await streams.create()
+    (parent,) = await stream.shards()
+    await stream.split(parent)
+    left, right = await stream.open_shards()
+    in_children = await stream.put_keyed([(f"k{n}", b"x") for n in range(20)])
+    await stream.merge(left, right)
+    merged = (await stream.shards())[-1]
+    in_merged = await stream.put([b"y"])
+
+    assert left.parents == right.parents == (parent.identifier,)
+    assert {put.shard for put in in_children} == {left.identifier, right.identifier}
+    assert merged.parents == (left.identifier, right.identifier)
+    assert [put.shard for put in in_merged] == [merged.identifier]
+    assert [shard.open for shard in await stream.shards()] == [False, False, False, True]
+    assert len(await stream.read(left.identifier)) + len(await stream.read(right.identifier)) == 20
+
+
+@pytest.mark.server
+async def test_a_stream_can_be_made_again_under_its_name(streams: Streams) -> None:
+    stream = await streams.create(2)
+    await stream.put(numbered(range(5)))
+    await stream.delete()
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        await stream.shards()
+    await stream.create(1)
+
+    assert [shard.identifier for shard in await stream.shards()] == ["shardId-000000000000"]
+    assert await stream.read("shardId-000000000000") == []
+
+
+@pytest.mark.server
+async def test_the_fast_kinesis_takes_and_gives_thousands_of_records(kinesalite_server: Kinesis) -> None:
+    streams = Streams(kinesalite_server.url)
+    try:
+        stream = await streams.create(2)
+        await stream.put_keyed([(f"k{n % 8}", text) for n, text in enumerate(numbered(range(2_000)))])
+        given = [_numbers(await stream.read(shard.identifier)) for shard in await stream.shards()]
+    finally:
+        await streams.close()
+
+    assert sorted(n for numbers in given for n in numbers) == list(range(2_000))
+    assert all(numbers == sorted(numbers) for numbers in given)
+
+
+@pytest.mark.server
+async def test_a_proxy_spoils_what_the_test_says_and_remembers_who_asked(streams: Streams, proxy: KinesisProxy) -> None:
+    own = await streams.create()
+    await own.put(numbered(range(3)))
+    through = Streams(proxy.url)
+    try:
+        stream = through.planned(own.name)
+        proxy.spoil_next("GetRecords", THROTTLED, EXPIRED, Reset(), Reset(answer_lost=True), EmptyPage())
+        seen = [await _read_through(stream) for _ in range(5)]
+    finally:
+        await through.close()
+
+    calls = proxy.of("GetRecords", "shardId-000000000000")
+    assert seen == [
+        "ProvisionedThroughputExceededException",
+        "ExpiredIteratorException",
+        "ConnectionClosedError",
+        "ConnectionClosedError",
+        [0, 1, 2],
+    ]
+    assert [call.number for call in calls[:6]] == [1, 2, 3, 4, 5, 6]
+    assert [len(call.sequences) for call in calls[:6]] == [0, 0, 0, 0, 0, 3]
+    assert {call.start for call in proxy.of("GetShardIterator")} == {("TRIM_HORIZON", None)}
+
+
+async def _read_through(stream: Stream) -> list[int] | str:
+    """The numbers in the first shard, or what came instead."""
+    try:
+        return _numbers(await stream.read("shardId-000000000000"))
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    except ConnectionClosedError as error:
+        return type(error).__name__
 
 
 @pytest.mark.server
@@ -216,3 +345,8 @@ def test_a_missing_tool_is_named_with_its_remedy() -> None:
 @pytest.mark.server
 def test_the_queue_server_is_a_process_of_its_own(sqs_server: ElasticMQ) -> None:
     assert psutil.Process(sqs_server.pid).name() == "java"
+
+
+@pytest.mark.server
+def test_the_stream_server_is_a_process_of_its_own(kinesis_server: Kinesis) -> None:
+    assert psutil.Process(kinesis_server.pid).name() == "node"

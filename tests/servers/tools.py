@@ -12,6 +12,7 @@ _REMEDIES = {
     "java": "install a Java 17 runtime (Debian: openjdk-17-jre-headless)",
     "mvn": "install Maven (Debian: maven)",
     "node": "install Node 20 or newer (Debian: nodejs)",
+    "npm": "install Node 20 or newer with npm (Debian: nodejs and npm)",
     "nginx": "install nginx (Debian: nginx-light)",
 }
 _ALSO_IN = "/usr/local/sbin:/usr/sbin:/sbin"  # where Debian puts servers; not on every user's PATH
