@@ -25,7 +25,8 @@ from outboard.runtime.gate import Gate
 from outboard.runtime.lane import Work
 from outboard.runtime.mapping import MappingRun
 from outboard.sources.kinesis import KinesisSource
-from outboard.sources.kinesis.feed import ShardDesk, ShardFeed
+from outboard.sources.kinesis.desk import ShardDesk
+from outboard.sources.kinesis.feed import ShardFeed
 from outboard.sources.kinesis.source import KinesisSettings
 from outboard.sources.kinesis.stream import KinesisStream
 from outboard.sources.sqs import SqsSource

@@ -8,7 +8,8 @@ from outboard.aws.calls import JsonService
 from outboard.core.ports import Checkpoints, Feed
 from outboard.core.records import DropReason, Record
 from outboard.core.shards import After, Position
-from outboard.sources.kinesis.feed import ShardDesk, ShardFeed
+from outboard.sources.kinesis.desk import ShardDesk
+from outboard.sources.kinesis.feed import ShardFeed
 from tests.simulation.deployment import Parts
 from tests.simulation.fates import SHARD_END
 from tests.simulation.planted_queues import Bug

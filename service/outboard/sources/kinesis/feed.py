@@ -2,30 +2,24 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from outboard.aws.calls import CallFailed, Unreachable
 from outboard.core import backoff
-from outboard.core.ports import Allowance
-from outboard.core.price import Price, charge, charge_all
+from outboard.core.price import charge
 from outboard.core.progress import Progress
 from outboard.core.records import DropReason, Record
 from outboard.core.shards import After, Beginning, End, Position
-from outboard.events.kinesis import StreamFacts, renderer
+from outboard.events.kinesis import renderer
 from outboard.observe.facts import PositionReset
-from outboard.observe.mapping import MappingObserver
-from outboard.sources.kinesis.stream import MOST_PER_READ, KinesisStream, Page, with_remedy
+from outboard.sources.kinesis.desk import LARGEST_PAGE, ShardDesk
+from outboard.sources.kinesis.stream import MOST_PER_READ, Page, with_remedy
 
 #: Seconds between the starts of two reads of a shard that has records, and of one that has none. Kinesis allows five
 #: reads a second for all readers of a shard together.
 BUSY = 0.25
 IDLE = 1.0
-
-#: What a page costs at most: Kinesis gives 10 MB of data, which base64 makes a third larger and the payload doubles.
-LARGEST_PAGE = 32 * 1024 * 1024
 
 #: Records that are asked for where the last read brought none.
 _MOST_AT_REST = 1_000
@@ -41,44 +35,6 @@ _THROTTLES = frozenset(
         "KMSThrottlingException",
     }
 )
-
-
-class Journal(Protocol):
-    """Where a mapping's shards say how far they are."""
-
-    def at(self, shard: str, position: Position) -> None:
-        """The shard is settled up to this position."""
-
-    def doubt(self) -> None:
-        """A read was refused as if the stream, or the shard, were not there any more: look."""
-
-    def is_listed(self, shard: str) -> bool:
-        """Whether the stream had the shard when it was looked at last."""
-
-    def expires(self, arrived: float) -> bool:
-        """Whether a record that arrived then, in epoch seconds, is as old as the stream lets records become."""
-
-
-@dataclass(slots=True)
-class Held:
-    """How many records all shards of a mapping hold."""
-
-    records: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ShardDesk:
-    """What the feeds of one mapping share. `reads`: how many pages full of records may be on their way at once."""
-
-    stream: KinesisStream
-    facts: StreamFacts
-    journal: Journal
-    allowance: Allowance
-    price: Price
-    reads: asyncio.Semaphore
-    observer: MappingObserver
-    jitter: Callable[[], float]
-    held: Held = field(default_factory=Held)
 
 
 class ShardFeed:
@@ -173,8 +129,7 @@ class ShardFeed:
             desk.allowance.give_back(granted)
             raise
         else:
-            desk.allowance.adjust(granted, charge_all(records))
-            self._show(len(records))
+            desk.hold(records, granted)
             self._take(page, records, started)
 
     async def _pay(self, limit: int, price: int, *, wait: bool) -> int:
@@ -267,14 +222,14 @@ class ShardFeed:
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         """Returned ones are those that a stopped lane was in doubt about: they are read again after the next start."""
         self._settled(delivered)
-        self._let_go(returned)
+        self._desk.let_go(returned)
 
     async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:  # noqa: ARG002
         self._settled(records)
 
     async def release(self, records: Sequence[Record]) -> None:
         """Nothing of the stream was taken: whoever reads next goes on behind what was settled."""
-        self._let_go(records)
+        self._desk.let_go(records)
 
     def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:  # noqa: ARG002
         """A stream takes nothing back."""
@@ -287,7 +242,7 @@ class ShardFeed:
             self._read_to, self._iterator, self._at_end = self._given_to, None, False
 
     def _drop_page(self) -> None:
-        self._let_go(self._page)
+        self._desk.let_go(self._page)
         self._page.clear()
 
     def _settled(self, records: Sequence[Record]) -> None:
@@ -296,16 +251,7 @@ class ShardFeed:
             moved |= self._progress.settle(str(record.identifier))
         if moved and self._progress.safe is not None:
             self._desk.journal.at(self._shard, After(self._progress.safe))
-        self._let_go(records)
-
-    def _let_go(self, records: Sequence[Record]) -> None:
-        self._desk.allowance.give_back(charge_all(records))
-        self._show(-len(records))
-
-    def _show(self, more: int) -> None:
-        desk = self._desk
-        desk.held.records += more
-        desk.observer.buffered(desk.held.records, desk.allowance.used)
+        self._desk.let_go(records)
 
 
 def _whole_batches(affordable: int, batch: int) -> int:

@@ -12,7 +12,8 @@ from outboard.core.price import Price
 from outboard.core.shards import End, Lineage, Position, Shard, read, written
 from outboard.events.kinesis import StreamFacts
 from outboard.observe.mapping import MappingObserver, MappingState
-from outboard.sources.kinesis.feed import LARGEST_PAGE, ShardDesk, ShardFeed
+from outboard.sources.kinesis.desk import LARGEST_PAGE, ShardDesk
+from outboard.sources.kinesis.feed import ShardFeed
 from outboard.sources.kinesis.stream import KinesisStream, StreamDescription, with_remedy
 
 #: Seconds between two looks at the stream's shards.

@@ -14,7 +14,8 @@ from outboard.core.shards import Beginning, Position, written
 from outboard.events.kinesis import StreamFacts
 from outboard.observe.facts import MappingFacts
 from outboard.runtime.budget import ByteBudget, Share
-from outboard.sources.kinesis.feed import ShardDesk, ShardFeed
+from outboard.sources.kinesis.desk import ShardDesk
+from outboard.sources.kinesis.feed import ShardFeed
 from outboard.sources.kinesis.stream import KinesisStream
 from tests.unit.observe.stage import START, Stage
 

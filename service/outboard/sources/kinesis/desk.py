@@ -1,0 +1,68 @@
+"""Knows what the shards of one mapping share: their stream, their part of the memory, and whom they tell."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from outboard.core.ports import Allowance
+from outboard.core.price import Price, charge_all
+from outboard.core.records import Record
+from outboard.core.shards import Position
+from outboard.events.kinesis import StreamFacts
+from outboard.observe.mapping import MappingObserver
+from outboard.sources.kinesis.stream import KinesisStream
+
+#: What a page costs at most: Kinesis gives 10 MB of data, which base64 makes a third larger and the payload doubles.
+LARGEST_PAGE = 32 * 1024 * 1024
+
+
+class Journal(Protocol):
+    """Where a mapping's shards say how far they are."""
+
+    def at(self, shard: str, position: Position) -> None:
+        """The shard is settled up to this position."""
+
+    def doubt(self) -> None:
+        """A read was refused as if the stream, or the shard, were not there any more: look."""
+
+    def is_listed(self, shard: str) -> bool:
+        """Whether the stream had the shard when it was looked at last."""
+
+    def expires(self, arrived: float) -> bool:
+        """Whether a record that arrived then, in epoch seconds, is as old as the stream lets records become."""
+
+
+@dataclass(slots=True)
+class Held:
+    """How many records all shards of a mapping hold."""
+
+    records: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ShardDesk:
+    """What the feeds of one mapping share. `reads`: how many pages full of records may be on their way at once."""
+
+    stream: KinesisStream
+    facts: StreamFacts
+    journal: Journal
+    allowance: Allowance
+    price: Price
+    reads: asyncio.Semaphore
+    observer: MappingObserver
+    jitter: Callable[[], float]
+    held: Held = field(default_factory=Held)
+
+    def hold(self, records: Sequence[Record], granted: int) -> None:
+        """So many bytes were granted for what turned out to be these."""
+        self.allowance.adjust(granted, charge_all(records))
+        self._show(len(records))
+
+    def let_go(self, records: Sequence[Record]) -> None:
+        self.allowance.give_back(charge_all(records))
+        self._show(-len(records))
+
+    def _show(self, more: int) -> None:
+        self.held.records += more
+        self.observer.buffered(self.held.records, self.allowance.used)
