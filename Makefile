@@ -61,7 +61,7 @@ simulate: $(DEV)/ready ## SEEDS=N SEED_FROM=K worlds with faults on a virtual cl
 	@$(RUN) -m tests.simulation --seeds $(SEEDS) --from $(SEED_FROM)
 
 chaos: $(DEV)/ready ## kill -9 under load, twenty times
-	@OUTBOARD_CHAOS_RUNS=20 $(RUN) -m pytest -q tests/e2e/test_kill9.py $(PYTEST_ARGS)
+	@OUTBOARD_CHAOS_RUNS=20 $(RUN) -m pytest -q tests/e2e/test_kill9.py tests/e2e/test_kinesis_state.py -k kill $(PYTEST_ARGS)
 
 lock: $(DEV)/ready ## pin the requirements again, from pyproject.toml
 	@$(DEV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" \

@@ -5,6 +5,7 @@ record of the batch leaves it exactly once, in a `Settle` or a `Divert`, or is s
 abandoned.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from outboard.core import backoff
 from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled, TooLarge, Unavailable
 from outboard.core.records import PAYLOAD_LIMIT, DropReason, Envelope, Record
 from outboard.core.response import AllDelivered, Failed, Invalid, judge
+
+
+#: Seconds after its last moment in which a record is too old for sure, however times were rounded.
+_PAST = 0.001
 
 
 class OnFailure(Enum):
@@ -136,7 +141,7 @@ class Delivery:
         if not self._segments:
             return Settled()
         if self._not_before is not None and now < self._not_before:
-            return Wait(self._not_before)
+            return Wait(min(self._not_before, self._expiry(now, wall)))
         head = self._segments[0]
         return Invoke(head.records, head.attempts + 1)
 
@@ -245,6 +250,13 @@ class Delivery:
             if fresh == 0:
                 return
             self._divert_head(fresh, DropReason.RECORD_AGE_EXCEEDED)
+
+    def _expiry(self, now: float, wall: float) -> float:
+        """When the next record will be too old; it need not wait for its retry."""
+        limit, first = self._policy.maximum_record_age, self._segments[0].records[0]
+        if limit is None or first.timestamp <= 0:
+            return math.inf
+        return now + first.timestamp + limit - wall + _PAST
 
     def _cut_off_oversized(self) -> None:
         while self._segments and len(self._segments[0].records) == 1:

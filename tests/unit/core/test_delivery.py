@@ -325,6 +325,19 @@ def test_without_limits_a_batch_is_tried_until_it_is_done() -> None:
     assert max(played.waits) == 30.0
 
 
+def test_a_record_is_given_up_when_it_is_too_old_and_not_when_its_retry_is_due() -> None:
+    policy = Policy(STREAM, maximum_record_age=60)
+    delivery = Delivery([record("a", timestamp=100.0), record("b", timestamp=130.0)], policy, lambda: 0.0)
+    assert isinstance(delivery.step(0.0, 150.0), Invoke)
+    delivery.answered(Throttled("Rate", retry_after=50.0), 0.0)
+
+    assert delivery.step(1.0, 151.0) == Wait(pytest.approx(10.001))
+    assert isinstance(delivery.step(10.001, 160.001), Divert)
+    assert delivery.step(10.001, 160.001) == Wait(pytest.approx(40.001))
+    assert isinstance(delivery.step(40.001, 190.001), Divert)
+    assert delivery.step(40.001, 190.001) == Settled()
+
+
 def test_a_batch_whose_age_ends_while_it_is_throttled_is_given_up() -> None:
     policy = Policy(STREAM, maximum_record_age=60.0)
     played = Played(records(1, timestamp=1000.0), policy, lambda _: Throttled("Rate"), wall=1000.0)
