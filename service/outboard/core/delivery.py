@@ -17,7 +17,6 @@ from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled,
 from outboard.core.records import PAYLOAD_LIMIT, DropReason, Envelope, Record
 from outboard.core.response import AllDelivered, Failed, Invalid, judge
 
-
 #: Seconds after its last moment in which a record is too old for sure, however times were rounded.
 _PAST = 0.001
 
