@@ -94,7 +94,11 @@ class Trouble:
         self._failures[place] = failure
 
     def succeeded(self, lane: str) -> None:
-        """The function works again: over for this lane, and for all whose batch is not failing over and over."""
+        """The function works again: over for this lane, and for all that do not hold on to a batch that fails over and
+        over; where such batches went back to their source, others may have them now.
+        """
+        for place in [each for each, block in self._blocks.items() if block.lapses is not None]:
+            del self._blocks[place]
         for place in [each for each in self._failures if each.work is Work.SENDING]:
             if place.name == lane or place not in self._blocks:
                 del self._failures[place]

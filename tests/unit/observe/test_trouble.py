@@ -106,6 +106,19 @@ def test_without_a_blocked_place_there_is_no_reason() -> None:
     assert (trouble.is_blocked(1.0), trouble.why_blocked(1.0)) == (False, "")
 
 
+def test_a_success_anywhere_ends_the_blocks_of_lanes_that_hold_no_batch_any_more() -> None:
+    trouble = Trouble()
+    trouble.failed(FIRST, Failure(0.0, "E", "m"))
+    trouble.block(FIRST, Block(0.0, lapses=600.0))
+    trouble.failed(SECOND, Failure(0.0, "E", "m"))
+    trouble.block(SECOND, Block(0.0))
+    trouble.succeeded("poller-3")
+
+    assert trouble.why_blocked(1.0).startswith("The batch in lane 2 has failed")
+    trouble.over(SECOND)
+    assert (trouble.is_blocked(1.0), trouble.last(1.0)) == (False, None)
+
+
 def test_a_block_that_lapses_is_over_so_long_after_its_last_failure() -> None:
     trouble = Trouble()
     trouble.failed(FIRST, Failure(0.0, "A", "a"))
