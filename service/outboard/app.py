@@ -99,8 +99,8 @@ class Outboard:
         """Drain: finish the invokes under way, hand back the rest."""
         self.draining = True
         self._draining_since = self.surroundings.wall()
-        self.process.draining(why)
         self._supervisor.stop()
+        self.process.draining(why)
 
     async def run(self) -> Mapping[str, int]:
         """Until `stop`. Returns the mappings that had not drained in time, and how many invokes each had under way."""
@@ -193,7 +193,7 @@ class StateNews:
 @asynccontextmanager
 async def _state(configuration: Configuration, news: StateNews) -> AsyncIterator[Checkpoints]:
     """The positions' place, opened only if a source needs it. Raises `StateUnavailable`."""
-    needed = any(mapping.source_type in STATEFUL for mapping in configuration.event_source_mappings)
+    needed = any(it.enabled and it.source_type in STATEFUL for it in configuration.event_source_mappings)
     if needed and configuration.state.type == "sqlite":
         async with open_checkpoints(configuration.state.path, news) as checkpoints:
             yield checkpoints

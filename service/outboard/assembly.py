@@ -138,6 +138,7 @@ class Workshop:
             wall=self.surroundings.wall,
             jitter=self.surroundings.jitter,
             memory=self.memory,
+            latest=mapping.starting_position == "LATEST",
         )
         return KinesisSource(KinesisStream(service, mapping.source), settings, self.surroundings.shard_feed)
 

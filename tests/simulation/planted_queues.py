@@ -40,8 +40,8 @@ class Faulty:
     async def release(self, records: Sequence[Record]) -> None:
         await self.real.release(records)
 
-    def blocked(self) -> None:
-        self.real.blocked()
+    def blocked(self, records: Sequence[Record]) -> None:
+        self.real.blocked(records)
 
     def stop(self) -> None:
         self.real.stop()

@@ -38,8 +38,8 @@ class FaultyShard:
     async def release(self, records: Sequence[Record]) -> None:
         await self.real.release(records)
 
-    def blocked(self) -> None:
-        self.real.blocked()
+    def blocked(self, records: Sequence[Record]) -> None:
+        self.real.blocked(records)
 
     def stop(self) -> None:
         self.real.stop()

@@ -28,8 +28,10 @@ class Feed(Protocol):
     async def release(self, records: Sequence[Record]) -> None:
         """Hand back what was read and not delivered, so that another reader can have it at once."""
 
-    def blocked(self) -> None:
-        """The lane's batch fails again and again: hold no more than what is in it, so that others have the memory."""
+    def blocked(self, records: Sequence[Record]) -> None:
+        """The lane's batch, of which these are tried now, fails again and again: hold no more than that, so that others
+        have the memory.
+        """
 
     def stop(self) -> None:
         """Read no more. A read that is under way is let answer where cutting it off would hide records."""

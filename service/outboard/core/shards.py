@@ -65,10 +65,13 @@ def read(text: str) -> Position:
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One shard as the stream lists it. `parents`: none, the one that was split, or the two that were merged."""
+    """One shard as the stream lists it. `parents`: none, the one that was split, or the two that were merged; `closed`:
+    it was split or merged itself, and takes no new records.
+    """
 
     identifier: str
     parents: tuple[str, ...] = ()
+    closed: bool = False
 
 
 class Lineage:
@@ -107,12 +110,19 @@ class Lineage:
         """Nobody reads this shard any more; unless it is done it may be opened again."""
         self._opened.discard(shard)
 
-    def done(self, shard: str) -> None:
-        """Every record of the shard has met its fate."""
-        self._positions[shard] = End()
+    def settled(self, shard: str, position: Position) -> None:
+        """Every record of the shard up to there has met its fate."""
+        self._positions[shard] = position
 
     def is_listed(self, shard: str) -> bool:
         return shard in self._listed
+
+    def is_open(self, shard: str) -> bool:
+        """Whether the shard was open when the stream was listed last."""
+        return shard in self._listed and not self._listed[shard].closed
+
+    def has_children(self, shard: str) -> bool:
+        return any(shard in listed.parents for listed in self._listed.values())
 
     @property
     def waiting(self) -> int:

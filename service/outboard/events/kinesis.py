@@ -1,5 +1,6 @@
 """Knows AWS's event JSON for a Kinesis record: its keys, their order and types."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,8 @@ class StreamFacts:
 
 
 def renderer(stream: StreamFacts, shard: str) -> Callable[[Mapping[str, Any]], Record]:
-    """What makes a `Record` of an entry of GetRecords' `Records`; its identifier is the sequence number.
+    """What makes a `Record` of an entry of GetRecords' `Records`; its identifier is the sequence number, its token a
+    running number, since AWS promises that a sequence number comes once only for each partition key.
 
     What all records of the shard share is rendered here, once. The data stays the base64 text that Kinesis sent. Raises
     KeyError, TypeError or ValueError for what is no such entry.
@@ -40,7 +42,7 @@ def renderer(stream: StreamFacts, shard: str) -> Callable[[Mapping[str, Any]], R
         "eventSourceARN": stream.arn,
     }
     rest = b"," + orjson.dumps(constant)[1:]
-    dumps = orjson.dumps
+    dumps, count = orjson.dumps, itertools.count()
 
     def render(entry: Mapping[str, Any]) -> Record:
         sequence_number, key, data = entry["SequenceNumber"], entry["PartitionKey"], entry["Data"]
@@ -52,6 +54,6 @@ def renderer(stream: StreamFacts, shard: str) -> Callable[[Mapping[str, Any]], R
             *(before_key, dumps(key), before_number, quoted, before_data, dumps(data)),
             *(before_arrival, dumps(arrived), source, quoted[1:], rest),
         )
-        return Record(sequence_number, b"".join(parts), arrived)
+        return Record(sequence_number, b"".join(parts), arrived, token=next(count))
 
     return render

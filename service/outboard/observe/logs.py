@@ -1,11 +1,12 @@
 """Knows what a log line looks like, and sees to it that whatever anything writes becomes one."""
 
+import contextlib
 import json
 import logging
 import sys
 import threading
 from types import TracebackType
-from typing import Literal, TextIO
+from typing import Literal, TextIO, cast
 
 import orjson
 import structlog
@@ -22,9 +23,26 @@ def configure(level: Level, form: Format, stream: TextIO | None = None) -> None:
     """
     out = sys.stderr if stream is None else stream
     render = _json if form == "json" else _console(out)
+    out = cast("TextIO", _Unbreakable(out))
     _configure_ours(level, form, render, out)
     _configure_libraries(level, form, render, out)
     _catch_the_rest()
+
+
+class _Unbreakable:
+    """A stream that forgets what it cannot write: a full disk or a reader that went away must not stop the service."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            return self._out.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._out.flush()
 
 
 def _common(form: Format) -> list[Processor]:

@@ -184,7 +184,7 @@ class BatchLane:
         if self._failing_since is None and not isinstance(verdict, AllDelivered):
             self._failing_since = work.wall()
         if delivery.failures > 1:
-            self._feed.blocked()
+            self._feed.blocked(records)
             self._tell_blocked(outcome, records)
         return True
 

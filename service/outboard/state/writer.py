@@ -18,6 +18,9 @@ GATHERING = 0.2
 #: Seconds between two tries at most.
 LONGEST_PAUSE = 10.0
 
+#: Seconds after which a write that has not come back is told of, like one that failed.
+LATE = 5.0
+
 #: Seconds that the last write may take: a full or broken disk must not hold up the exit.
 LAST_WRITE = 3.0
 
@@ -139,12 +142,14 @@ class Writer:
             rows, self._given = self._given, {}
             waiting, self._waiting = self._waiting, []
             written = False
+            self._expect_within(LATE)
             try:
                 await self._store.write(rows, synced=bool(waiting))
                 written = True
             except StoreFailed as failure:
                 return failure
             finally:
+                self._late.cancel()
                 if not written:
                     self._given = rows | self._given
                     self._waiting = waiting + self._waiting
@@ -152,6 +157,13 @@ class Writer:
             if not durable.done():
                 durable.set_result(None)
         return None
+
+    def _expect_within(self, seconds: float) -> None:
+        self._late = asyncio.get_running_loop().call_later(LATE, self._tell_late, seconds)
+
+    def _tell_late(self, seconds: float) -> None:
+        self._told.failed("Timeout", f"a write has not ended within {seconds:g} s; see to the disk of State.Path")
+        self._expect_within(seconds + LATE)
 
 
 @asynccontextmanager

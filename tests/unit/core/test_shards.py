@@ -103,7 +103,7 @@ def test_a_child_waits_for_its_parent() -> None:
 
     assert identifiers(lineage.open_ready()) == ["a"]
     assert (lineage.open_ready(), lineage.waiting) == ([], 2)
-    lineage.done("a")
+    lineage.settled("a", End())
     assert identifiers(lineage.open_ready()) == ["b", "c"]
     assert lineage.waiting == 0
 
@@ -114,9 +114,9 @@ def test_the_child_of_a_merge_waits_for_both_parents(order: tuple[str, str]) -> 
     lineage.listed([Shard("a"), Shard("b"), Shard("c", ("a", "b"))])
     lineage.open_ready()
 
-    lineage.done(order[0])
+    lineage.settled(order[0], End())
     assert lineage.open_ready() == []
-    lineage.done(order[1])
+    lineage.settled(order[1], End())
     assert identifiers(lineage.open_ready()) == ["c"]
 
 
@@ -146,7 +146,7 @@ def test_what_is_done_is_never_opened_again_not_even_after_a_restart() -> None:
     lineage.listed([Shard("a"), Shard("b", ("a",))])
 
     assert identifiers(lineage.open_ready()) == ["b"]
-    lineage.done("b")
+    lineage.settled("b", End())
     lineage.closed("b")
     assert (lineage.open_ready(), lineage.waiting) == ([], 0)
 
@@ -205,7 +205,7 @@ def test_every_shard_is_read_once_and_after_its_parents(
             reading.append(shard.identifier)
         if reading and dice.random() < 0.7:
             finished = reading.pop(dice.randrange(len(reading)))
-            lineage.done(finished)
+            lineage.settled(finished, End())
             lineage.closed(finished)
             stored[finished] = End()
             done.append(finished)

@@ -102,7 +102,7 @@ class ScriptedFeed:
     async def release(self, records: Sequence[Record]) -> None:
         self.said.append(f"released {names(records)}")
 
-    def blocked(self) -> None:
+    def blocked(self, records: Sequence[Record]) -> None:
         self.blocks += 1
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from outboard.core.ports import SourceFailed
 from outboard.state.unavailable import StateUnavailable
-from outboard.state.writer import GATHERING, LAST_WRITE, LONGEST_PAUSE, Writer, writing
+from outboard.state.writer import GATHERING, LAST_WRITE, LATE, LONGEST_PAUSE, Writer, writing
 from tests.simulation.loop import run
 from tests.unit.state.stage import FakeStore, Heard, Rows
 from tests.unit.virtual import virtual
@@ -300,6 +300,18 @@ async def test_a_store_that_hangs_does_not_hold_up_the_end() -> None:
     assert now() - started == pytest.approx(LAST_WRITE)
     assert heard.news == ["NotSaved"]
     assert heard.messages[-1].startswith("2 positions")
+
+
+@virtual
+async def test_a_write_that_does_not_come_back_is_told_of_again_and_again_until_it_does() -> None:
+    store, heard = FakeStore(), Heard()
+    store.seconds = 3 * LATE - 1
+    async with writing(store, heard, half) as checkpoints:
+        checkpoints.save("m", "s", {"a": "1"})
+        await asyncio.sleep(3 * LATE + 1)
+
+        assert heard.news == ["Timeout", "Timeout", "saved"]
+        assert heard.messages[-1].startswith("a write has not ended within 10 s")
 
 
 @virtual

@@ -29,6 +29,9 @@ class Journal(Protocol):
     def is_listed(self, shard: str) -> bool:
         """Whether the stream had the shard when it was looked at last."""
 
+    def is_open(self, shard: str) -> bool:
+        """Whether the shard took new records then."""
+
     def expires(self, arrived: float) -> bool:
         """Whether a record that arrived then, in epoch seconds, is as old as the stream lets records become."""
 
@@ -42,7 +45,9 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class ShardDesk:
-    """What the feeds of one mapping share. `reads`: how many pages full of records may be on their way at once."""
+    """What the feeds of one mapping share. `reads`: how many large pages may be on their way at once; `latest`: the
+    mapping started at what was the newest record then.
+    """
 
     stream: KinesisStream
     facts: StreamFacts
@@ -52,6 +57,7 @@ class ShardDesk:
     reads: asyncio.Semaphore
     observer: MappingObserver
     jitter: Callable[[], float]
+    latest: bool = False
     held: Held = field(default_factory=Held)
 
     def hold(self, records: Sequence[Record], granted: int) -> None:
@@ -59,8 +65,9 @@ class ShardDesk:
         self.allowance.adjust(granted, charge_all(records))
         self._show(len(records))
 
-    def let_go(self, records: Sequence[Record]) -> None:
-        self.allowance.give_back(charge_all(records))
+    def let_go(self, records: Sequence[Record], given_back: int = 0) -> None:
+        """These are held no longer; `given_back` bytes of theirs were given back before."""
+        self.allowance.give_back(charge_all(records) - given_back)
         self._show(-len(records))
 
     def _show(self, more: int) -> None:

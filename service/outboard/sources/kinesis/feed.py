@@ -7,10 +7,10 @@ from contextlib import nullcontext
 
 from outboard.aws.calls import CallFailed, Unreachable
 from outboard.core import backoff
-from outboard.core.price import charge
+from outboard.core.price import charge, charge_all
 from outboard.core.progress import Progress
 from outboard.core.records import DropReason, Record
-from outboard.core.shards import After, Beginning, End, Position
+from outboard.core.shards import After, Beginning, End, Position, Since
 from outboard.events.kinesis import renderer
 from outboard.observe.facts import PositionReset
 from outboard.sources.kinesis.desk import LARGEST_PAGE, ShardDesk
@@ -21,11 +21,17 @@ from outboard.sources.kinesis.stream import MOST_PER_READ, Page, with_remedy
 BUSY = 0.25
 IDLE = 1.0
 
-#: Records that are asked for where the last read brought none.
-_MOST_AT_REST = 1_000
+#: Records that are asked for where the last page was large, where it was not, and how large that is, in bytes of the
+#: budget. A shard gives 2 MB a second, so that larger pages would not be faster and need more memory.
+_FULL = 2_500
+_FEW = 1_000
+_LARGE = 2 * 1024 * 1024
 
 #: So often in a row must the stream refuse a position before it is taken for lost.
 _REFUSALS = 2
+
+#: The start is moved back by two seconds, four, and so on up to the clock skew with which AWS accepts no call any more.
+_REFUSALS_OF_START = 8
 
 _THROTTLES = frozenset(
     {
@@ -47,11 +53,12 @@ class ShardFeed:
         self._page: deque[Record] = deque()
         self._read_to = position  # behind the last record of the page
         self._given_to = position  # behind the last record that the lane was given
-        self._progress: Progress[str] = Progress()
+        self._progress: Progress[tuple[object, str]] = Progress()
+        self._given_back = 0  # bytes of the blocked batch, which is charged without its payload
         self._iterator: str | None = None
         self._at_end = False  # no page will follow
         self._stopped = False
-        self._busy = True  # records are to be expected
+        self._large = True  # is what the next page is expected to be
         self._reading: asyncio.Timeout | None = None
         self._due = 0.0  # when the next read may start
         self._failures = 0
@@ -92,7 +99,7 @@ class ShardFeed:
         page = self._page
         records = [page.popleft() for _ in range(min(limit, len(page)))]
         for record in records:
-            self._progress.track(str(record.identifier))
+            self._progress.track((record.token, str(record.identifier)))
         self._given_to = After(str(records[-1].identifier))
         self._desk.observer.waiting(self._shard, page[0].timestamp if page else None)
         return records
@@ -107,12 +114,20 @@ class ShardFeed:
     async def _fetch(self, limit: int, *, wait: bool) -> bool:
         """One read when it is due; False: its memory is not to be had now, and the lane has something to send."""
         await asyncio.sleep(max(0.0, self._due - self._now()))
-        async with self._desk.reads if self._busy else nullcontext():
-            price = self._desk.price.of(self._now())
-            granted = await self._pay(limit, price, wait=wait)
+        async with self._desk.reads if self._large else nullcontext():
+            price, most = self._desk.price.of(self._now()), self._most(limit)
+            granted = await self._pay(most if wait else limit, price, wait=wait)
             if granted:
-                await self._read(granted, _whole_batches(granted // price, limit))
+                # No page costs more than the largest, whatever one of its records may.
+                affordable = most if granted >= LARGEST_PAGE else granted // price
+                await self._read(granted, _whole_batches(min(most, affordable), limit))
         return granted > 0
+
+    def _most(self, limit: int) -> int:
+        """How many records to ask for. After a failure fewer each time: the way may be too narrow for more."""
+        if self._failures:
+            return max(1, _FEW >> self._failures)
+        return min(MOST_PER_READ, max(limit, _FULL if self._large else _FEW))
 
     async def _read(self, granted: int, limit: int) -> None:
         desk = self._desk
@@ -132,18 +147,14 @@ class ShardFeed:
             desk.hold(records, granted)
             self._take(page, records, started)
 
-    async def _pay(self, limit: int, price: int, *, wait: bool) -> int:
-        """The bytes granted for a page; 0: not now. Where a full page is not to be had at once, a smaller one is taken;
-        while a batch fills, no page need hold more than it can take.
-        """
-        allowance, batch = self._desk.allowance, min(limit * price, LARGEST_PAGE)
-        most = MOST_PER_READ if self._busy else _MOST_AT_REST
-        size, least = (min(most * price, LARGEST_PAGE), min(batch, LARGEST_PAGE // 4)) if wait else (batch, price)
-        while size >= least:
+    async def _pay(self, records: int, price: int, *, wait: bool) -> int:
+        """The bytes granted for so many records; 0: none now. Where they are not to be had at once, fewer are taken."""
+        allowance, size = self._desk.allowance, min(records * price, LARGEST_PAGE)
+        while size >= price:
             if allowance.try_take(size):
                 return size
             size //= 2
-        return await allowance.take(batch) if wait else 0
+        return await allowance.take(price) if wait else 0
 
     async def _where(self) -> str:
         if self._iterator is None:
@@ -175,12 +186,21 @@ class ShardFeed:
                 desk.observer.position_reset(self._shard, PositionReset.RECORDS_EXPIRED)
             self._gone_back = False
         desk.observer.waiting(self._shard, records[0].timestamp if records else None)
-        self._iterator, self._at_end = page.next_iterator, page.next_iterator is None
-        self._busy = bool(records) or page.behind > 0
-        self._due = started + (BUSY if self._busy else IDLE)
+        self._iterator, self._at_end = page.next_iterator, self._is_last(page)
+        self._large = charge_all(records) >= _LARGE
+        self._due = started + (BUSY if records or page.behind > 0 else IDLE)
         desk.observer.behind(self._shard, 0.0 if self._at_end else page.behind)
         size = sum([len(record.event) for record in records])
         desk.observer.polled(len(records), size, now - started, place=self._shard)
+
+    def _is_last(self, page: Page) -> bool:
+        """Kinesis ends a closed shard with its children; without them, it is believed once the listing says closed."""
+        if page.next_iterator is not None:
+            return False
+        if page.has_children or not self._desk.journal.is_open(self._shard):
+            return True
+        self._desk.journal.doubt()
+        return False
 
     def _failed(self, failure: CallFailed) -> None:
         """A read came to nothing: what to do before the next one, and when that is."""
@@ -213,33 +233,48 @@ class ShardFeed:
         """The stream does not know the position, or it is another stream: that is looked at first."""
         self._refusals += 1
         self._desk.journal.doubt()
-        if self._refusals >= _REFUSALS and isinstance(self._read_to, After):
+        if isinstance(self._read_to, Since) and self._desk.latest:
+            self._begin_earlier(self._read_to)
+        elif self._refusals >= _REFUSALS and isinstance(self._read_to, After) and not self._progress.pending:
             self._desk.observer.position_reset(self._shard, PositionReset.UNKNOWN_SEQUENCE_NUMBER)
             self._read_to = Beginning()
+
+    def _begin_earlier(self, start: Since) -> None:
+        """Kinesis refuses moments to come, and LATEST is a moment of our clock, which may be ahead of its own: rather
+        some records from before than none from between.
+        """
+        earlier = Since(start.moment - 2 ** min(self._refusals, _REFUSALS_OF_START))
+        self._read_to = self._given_to = earlier
+        self._desk.journal.at(self._shard, earlier)
 
     # Settling
 
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         """Returned ones are those that a stopped lane was in doubt about: they are read again after the next start."""
         self._settled(delivered)
-        self._desk.let_go(returned)
+        self._let_go(returned)
 
     async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:  # noqa: ARG002
         self._settled(records)
 
     async def release(self, records: Sequence[Record]) -> None:
         """Nothing of the stream was taken: whoever reads next goes on behind what was settled."""
-        self._desk.let_go(records)
+        self._let_go(records)
 
     def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:  # noqa: ARG002
         """A stream takes nothing back."""
         return ()
 
-    def blocked(self) -> None:
-        """The rest of the page goes, and is read again when the batch is out of the way."""
+    def blocked(self, records: Sequence[Record]) -> None:
+        """The rest of the page goes, and is read again when the batch is out of the way; that has no payload while it
+        waits for its retry.
+        """
         if self._page:
             self._drop_page()
             self._read_to, self._iterator, self._at_end = self._given_to, None, False
+        if not self._given_back:
+            self._given_back = sum([len(record.event) for record in records])
+            self._desk.allowance.give_back(self._given_back)
 
     def _drop_page(self) -> None:
         self._desk.let_go(self._page)
@@ -248,13 +283,18 @@ class ShardFeed:
     def _settled(self, records: Sequence[Record]) -> None:
         moved = False
         for record in records:
-            moved |= self._progress.settle(str(record.identifier))
+            moved |= self._progress.settle((record.token, str(record.identifier)))
         if moved and self._progress.safe is not None:
-            self._desk.journal.at(self._shard, After(self._progress.safe))
-        self._desk.let_go(records)
+            self._desk.journal.at(self._shard, After(self._progress.safe[1]))
+        self._let_go(records)
+
+    def _let_go(self, records: Sequence[Record]) -> None:
+        before = min(self._given_back, charge_all(records))
+        self._given_back -= before
+        self._desk.let_go(records, before)
 
 
 def _whole_batches(affordable: int, batch: int) -> int:
     """How many records to ask for, so that what is left of a page in the end is no part of a batch."""
-    most = max(1, min(MOST_PER_READ, affordable))
+    most = max(1, affordable)
     return most - most % batch if most > batch else most

@@ -23,6 +23,9 @@ _LOOK_EVERY = 60.0
 #: one, so that one that hangs does not hold up all shards, where there is memory for what both may bring at worst.
 _READS = 2
 
+#: Seconds between two looks while a shard has ended whose children are not listed yet.
+_LOOK_AGAIN = 2.0
+
 #: Seconds between two looks at least: an account has 20 descriptions a second for all its streams.
 _LOOK_PAUSE = 0.5
 
@@ -42,6 +45,7 @@ class KinesisSettings:
         start: where to start, as of now; what was stored at the mapping's first start wins.
         identity: the ARN that events name as the one that invokes.
         memory: bytes that all mappings together may hold.
+        latest: whether `start` is the moment of the first start.
     """
 
     uuid: str
@@ -54,6 +58,7 @@ class KinesisSettings:
     wall: Callable[[], float]
     jitter: Callable[[], float]
     memory: int
+    latest: bool = False
 
 
 class KinesisSource:
@@ -74,6 +79,7 @@ class KinesisSource:
         self._attention = asyncio.Event()
         self._now = asyncio.get_running_loop().time
         self._looked = self._now()
+        self._childless: dict[str, float] = {}  # shards that have ended, and until when their children are looked for
         self._failures = 0
 
     def stop(self) -> None:
@@ -95,7 +101,9 @@ class KinesisSource:
                 self._open_ready()
                 while await self._unless_stopped(self._wait) and await self._unless_stopped(self._look):
                     self._open_ready()
-            except SourceFailed:
+            except SourceFailed as failure:
+                # Said at once: the lanes may take as long as an invoke to end.
+                settings.observer.polling_failed(failure.error_type, failure.message)
                 await self._drain()
                 raise
             await self._drain()
@@ -132,7 +140,8 @@ class KinesisSource:
         await settings.checkpoints.saved()
         reads = asyncio.Semaphore(max(1, min(_READS, settings.memory // (2 * LARGEST_PAGE))))
         self._desk = ShardDesk(
-            stream, facts, self, settings.allowance, Price(), reads, settings.observer, settings.jitter
+            *(stream, facts, self, settings.allowance, Price(), reads, settings.observer, settings.jitter),
+            latest=settings.latest,
         )
 
     async def _start(self) -> Position:
@@ -148,6 +157,11 @@ class KinesisSource:
 
     def _list(self, shards: Sequence[Shard]) -> None:
         new = self._lineage.listed(shards)
+        self._childless = {
+            shard: until
+            for shard, until in self._childless.items()
+            if until > self._now() and not self._lineage.has_children(shard)
+        }
         if new:
             positions = {shard: written(position) for shard, position in new.items()}
             self._settings.checkpoints.save(self._settings.uuid, self._stream_key, positions)
@@ -188,14 +202,18 @@ class KinesisSource:
     def at(self, shard: str, position: Position) -> None:
         settings = self._settings
         settings.checkpoints.save(settings.uuid, self._stream_key, {shard: written(position)})
+        self._lineage.settled(shard, position)
         if isinstance(position, End):
-            self._lineage.done(shard)
+            self._childless[shard] = self._now() + _LOOK_EVERY
 
     def doubt(self) -> None:
         self._attention.set()
 
     def is_listed(self, shard: str) -> bool:
         return self._lineage.is_listed(shard)
+
+    def is_open(self, shard: str) -> bool:
+        return self._lineage.is_open(shard)
 
     def expires(self, arrived: float) -> bool:
         return self._settings.wall() - arrived > self._description.retention_hours * 3600 - _ABOUT_TO_EXPIRE
@@ -210,7 +228,7 @@ class KinesisSource:
             await asyncio.sleep(backoff.delay(self._failures, self._settings.jitter()))
         else:
             with suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK_EVERY):
+                async with asyncio.timeout(_LOOK_AGAIN if self._childless else _LOOK_EVERY):
                     await self._attention.wait()
             await asyncio.sleep(max(0.0, self._looked + _LOOK_PAUSE - self._now()))
         self._attention.clear()

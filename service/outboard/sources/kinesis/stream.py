@@ -12,8 +12,8 @@ from outboard.core.shards import After, Beginning, Position, Shard, Since
 #: GetRecords gives at most this many records a call.
 MOST_PER_READ = 10_000
 
-#: Seconds for a page of 10 MB to arrive.
-_PAGE = 30.0
+#: Seconds for a page to arrive. After one that did not, less is asked for.
+_PAGE = 10.0
 
 #: A listing is read to its end, but no stream has this many pages of a thousand shards.
 _MOST_PAGES = 1000
@@ -50,11 +50,13 @@ class Page:
         entries: the records, in order, as they came.
         next_iterator: where to go on; None at the end of a closed shard.
         behind: seconds between the last record here and the newest in the shard.
+        has_children: whether the shard was closed and its children are known.
     """
 
     entries: list[Mapping[str, Any]]
     next_iterator: str | None
     behind: float
+    has_children: bool = False
 
 
 class KinesisStream:
@@ -109,6 +111,7 @@ class KinesisStream:
                 list(answer["Records"]),
                 answer.get("NextShardIterator") or None,
                 float(answer.get("MillisBehindLatest") or 0) / 1000,
+                bool(answer.get("ChildShards")),
             )
 
 
@@ -149,4 +152,5 @@ def _kind(position: Position) -> Mapping[str, object]:
 
 def _shard(entry: Mapping[str, Any]) -> Shard:
     parents = (entry.get("ParentShardId"), entry.get("AdjacentParentShardId"))
-    return Shard(str(entry["ShardId"]), tuple(str(parent) for parent in parents if parent))
+    closed = bool((entry.get("SequenceNumberRange") or {}).get("EndingSequenceNumber"))
+    return Shard(str(entry["ShardId"]), tuple(str(parent) for parent in parents if parent), closed)

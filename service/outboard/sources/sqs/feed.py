@@ -69,7 +69,7 @@ class SqsFeed:
     def stop(self) -> None:
         self._stopped.set()
 
-    def blocked(self) -> None:
+    def blocked(self, records: Sequence[Record]) -> None:
         """There is never more here than what is in the batch."""
 
     async def read(self, limit: int, until: float | None) -> Sequence[Record] | None:

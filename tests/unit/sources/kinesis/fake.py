@@ -279,11 +279,14 @@ def _asked_for(body: Mapping[str, Any]) -> str:
 
 
 class NotingJournal:
-    """Notes what a feed says of its shard; `listed`: whether the stream still has it; `old`: whether records expire."""
+    """Notes what a feed says of its shard; `listed`: whether the stream still has it; `open`: and open;
+    `old`: whether records expire.
+    """
 
     def __init__(self) -> None:
         self.positions: list[str] = []
         self.old = False
+        self.open = False
         self.doubts: list[float] = []
         self.listed = True
 
@@ -297,6 +300,10 @@ class NotingJournal:
     def is_listed(self, shard: str) -> bool:
         assert shard == FIRST
         return self.listed
+
+    def is_open(self, shard: str) -> bool:
+        assert shard == FIRST
+        return self.open
 
     def expires(self, arrived: float) -> bool:
         assert arrived > 0

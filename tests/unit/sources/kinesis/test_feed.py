@@ -4,6 +4,7 @@ import asyncio
 import base64
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +25,7 @@ from tests.unit.sources.kinesis.fake import (
     contents,
     elapsed,
     now,
+    wall,
 )
 from tests.unit.virtual import virtual
 
@@ -340,26 +342,82 @@ async def test_the_limit_follows_from_what_is_granted() -> None:
     small = Scene(budget=2 * MIB)
     await read(small.feed())
 
-    assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [1000]  # 32 MiB at 32 KiB, in whole batches
+    assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [2_500]
     (limit,) = [body["Limit"] for body in small.kinesis.made("GetRecords")]
     assert 1 <= limit <= 2 * MIB // (32 * KIB)
 
 
 @virtual
-async def test_small_records_are_read_by_the_ten_thousand_and_a_thousand_are_asked_for_at_rest() -> None:
+async def test_as_much_is_asked_for_as_the_last_page_was_large() -> None:
     scene = Scene()
     feed = scene.feed()
-    for _ in range(140):
+    for content in ("a", "b", "x" * 2 * MIB, "c", "d"):
+        scene.kinesis.put(FIRST, content)
         await read(feed)
-    assert scene.kinesis.made("GetRecords")[-1]["Limit"] == 1_000
+
+    assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [2_500, 1_000, 1_000, 2_500, 1_000]
+
+
+@virtual
+async def test_one_large_record_does_not_make_the_pages_after_it_small() -> None:
+    scene = Scene()
+    feed = scene.feed()
+    scene.kinesis.put(FIRST, "x" * 2 * MIB)
+    await feed.settle(await read(feed), ())
+    scene.kinesis.put(FIRST, *map(str, range(2000)))
+
+    assert len(await read(feed, 2000)) == 2000
+
+
+@virtual
+async def test_after_failures_less_is_asked_for_each_time() -> None:
+    scene = Scene()
+    scene.kinesis.answers["GetRecords"] = [BROKEN] * 4
     scene.kinesis.put(FIRST, "a")
-    await read(feed)
-    await read(feed)
+    await first(scene.feed())
 
-    assert scene.kinesis.made("GetRecords")[-1]["Limit"] == 10_000
+    assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [
+        2_500,
+        500,
+        200,
+        100,
+        62,
+    ]  # in whole batches of 100
 
 
-@pytest.mark.parametrize(("batch", "limit"), [(100, 1000), (300, 900), (1024, 1024), (5000, 1024)])
+@virtual
+async def test_the_end_of_a_shard_without_children_is_believed_once_it_is_listed_as_closed() -> None:
+    scene = Scene()
+    scene.journal.open = True
+    scene.kinesis.answers["GetRecords"] = [lambda _: {"Records": [], "MillisBehindLatest": 0}] * 2
+    feed = scene.feed()
+    assert (await read(feed), await read(feed)) == ((), ())
+    assert len(scene.journal.doubts) == 2
+    scene.kinesis.put(FIRST, "a")
+    assert contents(await first(feed)) == ["a"]
+
+    scene.kinesis.answers["GetRecords"] = [lambda _: {"Records": [], "MillisBehindLatest": 0}]
+    scene.journal.open = False
+    assert await feed.read(10, None) is None
+    assert scene.journal.positions == ["SHARD_END"]
+
+
+@virtual
+async def test_a_sequence_number_may_come_twice() -> None:
+    scene = Scene()
+    entry = {"SequenceNumber": "7", "PartitionKey": "k", "Data": "YQ==", "ApproximateArrivalTimestamp": 1.5}
+    scene.kinesis.answers["GetRecords"] = [
+        lambda _: {"Records": [entry, {**entry, "PartitionKey": "l"}], "NextShardIterator": "n"}
+    ]
+    feed = scene.feed()
+    batch = await read(feed)
+    await feed.settle(batch[:1], ())
+    await feed.settle(batch[1:], ())
+
+    assert scene.journal.positions == ["7", "7"]
+
+
+@pytest.mark.parametrize(("batch", "limit"), [(100, 2_500), (300, 2_400), (1024, 2_048), (5_000, 5_000)])
 @virtual
 async def test_a_page_is_whole_batches_where_it_is_several(batch: int, limit: int) -> None:
     scene = Scene()
@@ -503,9 +561,9 @@ async def test_a_blocked_lanes_page_goes_and_is_read_again_behind_what_was_given
     feed = scene.feed()
     batch = await read(feed, 2)
 
-    feed.blocked()
-    assert scene.share.used == charge(*batch)
-    feed.blocked()
+    feed.blocked(batch)
+    assert scene.share.used == charge(*batch) - sum(len(record.event) for record in batch)
+    feed.blocked(batch)
     await asyncio.sleep(600)
     await feed.settle(batch, ())
     found = await read(feed)
@@ -523,8 +581,10 @@ async def test_a_blocked_lane_that_holds_all_there_was_goes_on_where_it_is() -> 
     scene = Scene()
     scene.kinesis.put(FIRST, "a", "b")
     feed = scene.feed()
-    await feed.settle(await read(feed), ())
-    feed.blocked()
+    batch = await read(feed)
+    feed.blocked(batch)
+    await feed.settle(batch, ())
+    assert scene.share.used == 0
     scene.kinesis.put(FIRST, "c")
 
     assert contents(await read(feed)) == ["c"]
@@ -537,7 +597,7 @@ async def test_what_was_let_go_and_expired_meanwhile_waits_no_more() -> None:
     scene.kinesis.put(FIRST, "a", "b", arrived=START - 60)
     feed = scene.feed()
     batch = await read(feed, 1)
-    feed.blocked()
+    feed.blocked(batch)
     scene.kinesis.trim(FIRST, 2)
     await feed.settle(batch, ())
     await read(feed)
@@ -557,9 +617,9 @@ async def test_what_the_feeds_of_a_mapping_hold_in_memory_is_shown() -> None:
     batch = await read(feed, 1)
     await read(other)
     assert shown() == (4, scene.share.used)
+    feed.blocked(batch)
+    assert shown()[0] == 3
     await feed.settle(batch, ())
-    assert shown() == (3, scene.share.used)
-    feed.blocked()
     assert shown() == (2, scene.share.used)
     assert scene.share.used > 0
 
@@ -721,6 +781,20 @@ async def test_a_failure_names_its_remedy() -> None:
 
 
 # Positions that are of no use
+
+
+@virtual
+async def test_latest_by_a_clock_that_is_ahead_begins_earlier_rather_than_later() -> None:
+    scene = Scene()
+    ahead = wall() + 30
+    feed = ShardFeed(replace(scene.desk, latest=True), FIRST, Since(ahead))
+    asyncio.get_running_loop().call_later(1.0, scene.kinesis.put, FIRST, "a")
+    while not (found := await read(feed)):
+        pass
+
+    assert contents(found) == ["a"]
+    moments = [float(text.partition(" ")[2]) for text in scene.journal.positions]
+    assert moments == [ahead - 2, ahead - 6, ahead - 14, ahead - 30]
 
 
 @virtual

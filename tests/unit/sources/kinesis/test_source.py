@@ -509,6 +509,21 @@ async def test_little_memory_slows_shards_down_and_stops_none() -> None:
 
 
 @virtual
+async def test_batches_that_fail_for_ever_leave_the_other_shards_memory() -> None:
+    scene, function = Scene(shards=4, budget=32 * MIB), Function("poison")
+    scene.kinesis.put(FIRST, "poison", *["x" * 100_000] * 150)
+    async with running(mapping_of(scene, function, limits=BatchLimits(100)), within=1):
+        for second in range(60):
+            for shard in list(scene.kinesis.shards)[1:]:
+                scene.kinesis.put(shard, f"{shard}-{second}" + "y" * 50_000)
+            await asyncio.sleep(1)
+        await asyncio.sleep(2)
+
+        assert len(function.done) == 180
+    assert scene.share.used == 0
+
+
+@virtual
 async def test_one_read_that_hangs_does_not_hold_up_the_others() -> None:
     scene, function = Scene(shards=4), Function()
 

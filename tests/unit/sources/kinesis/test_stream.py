@@ -108,7 +108,7 @@ async def test_the_last_page_of_a_closed_shard_has_no_next_iterator(end: dict[st
     children = [{"ShardId": "shardId-000000000001", "ParentShards": [FIRST]}]
     stream = answering("GetRecords", {"Records": [], "MillisBehindLatest": 0, "ChildShards": children, **end})
 
-    assert await stream.read("i", 1) == Page([], None, 0.0)
+    assert await stream.read("i", 1) == Page([], None, 0.0, has_children=True)
 
 
 @virtual
