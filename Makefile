@@ -41,7 +41,7 @@ test: $(DEV)/ready ## run every test; fetches and starts the servers it needs
 	@$(RUN) -m pytest -q $(PYTEST_ARGS)
 
 test-fast: $(DEV)/ready ## run the unit tests alone
-	@$(RUN) -m pytest -q tests/unit $(PYTEST_ARGS)
+	@$(RUN) -m pytest -q -n auto --dist loadfile tests/unit $(PYTEST_ARGS)
 
 check: $(DEV)/ready ## lint, types, import contracts, committed files that are generated
 	@$(DEV)/bin/ruff format --check --quiet .
