@@ -1,7 +1,7 @@
 """Knows how a Kinesis mapping runs: looks at its stream, keeps a lane for each shard that may be read."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -131,8 +131,11 @@ class KinesisSource:
             self._description = await stream.describe()
             _ensure_readable(self._description)
             self._stream_key = f"{stream.arn}@{self._description.created!r}"
-            known = await settings.checkpoints.load(settings.uuid, self._stream_key)
-            self._lineage = Lineage({shard: _stored(text) for shard, text in known.items()}, start)
+            texts = await settings.checkpoints.load(settings.uuid, self._stream_key)
+            known = {shard: _stored(text) for shard, text in texts.items()}
+            if self._may_correct(start, known):
+                start = self._correct(known)
+            self._lineage = Lineage(known, start)
             self._list(await stream.shards())
         except CallFailed as failure:
             raise SourceFailed(failure.code, with_remedy(failure)) from None
@@ -153,6 +156,18 @@ class KinesisSource:
         start = self._settings.start()
         checkpoints.save(uuid, stream, {_START: written(start)})
         await checkpoints.saved()
+        return start
+
+    def _may_correct(self, stored: Position, known: Mapping[str, Position]) -> bool:
+        """A start that was configured wrongly can be corrected as long as nothing has been settled from it."""
+        untouched = all(position == stored for position in known.values())
+        return untouched and not self._settings.latest and stored != self._settings.start()
+
+    def _correct(self, known: dict[str, Position]) -> Position:
+        settings, start = self._settings, self._settings.start()
+        known |= dict.fromkeys(known, start)
+        settings.checkpoints.save(settings.uuid, self._stream.arn, {_START: written(start)})
+        settings.checkpoints.save(settings.uuid, self._stream_key, dict.fromkeys(known, written(start)))
         return start
 
     def _list(self, shards: Sequence[Shard]) -> None:

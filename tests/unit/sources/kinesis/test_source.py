@@ -45,6 +45,10 @@ async def identity() -> str:
     return ROLE
 
 
+def latest() -> Position:
+    return Since(wall())
+
+
 def settings_of(scene: Scene, start: Callable[[], Position] = Beginning, memory: int = 256 * MIB) -> KinesisSettings:
     return KinesisSettings(
         uuid=UUID,
@@ -57,6 +61,7 @@ def settings_of(scene: Scene, start: Callable[[], Position] = Beginning, memory:
         wall=scene.stage.clock,
         jitter=lambda: 0.0,
         memory=memory,
+        latest=start is latest,
     )
 
 
@@ -185,8 +190,7 @@ async def test_latest_is_the_time_of_the_first_start_whatever_happens_before_the
     """The process dies with its first batch under way; what came before the first start is never read."""
     scene, function = Scene(), Function("a", answer=Unavailable("ServiceException", "down"))
     scene.kinesis.put(FIRST, "old", arrived=START - 0.001)
-    first_start = lambda: Since(wall())  # noqa: E731
-    async with running(mapping_of(scene, function, start=first_start), within=0.0):
+    async with running(mapping_of(scene, function, start=latest), within=0.0):
         await asyncio.sleep(5)
         scene.kinesis.put(FIRST, "a")
         await asyncio.sleep(5)
@@ -197,11 +201,27 @@ async def test_latest_is_the_time_of_the_first_start_whatever_happens_before_the
     again.checkpoints = crashed
     scene.kinesis.put(FIRST, "b")
     good = Function()
-    async with running(mapping_of(again, good, start=first_start)):
+    async with running(mapping_of(again, good, start=latest)):
         await asyncio.sleep(3)
 
     assert good.done == ["a", "b"]
     assert set(scene.kinesis.started_at(FIRST)) == {f"AT_TIMESTAMP {START!r}"}
+
+
+@virtual
+async def test_a_wrong_start_can_be_corrected_until_something_is_settled() -> None:
+    scene, function = Scene(shards=2), Function()
+    scene.kinesis.put(FIRST, "a")
+    scene.kinesis.put(SECOND, "b")
+    async with running(mapping_of(scene, function, start=lambda: Since(START + 1e6))):
+        await asyncio.sleep(5)
+    assert function.done == []
+    async with running(mapping_of(scene, function, start=Beginning)):
+        await asyncio.sleep(5)
+    assert sorted(function.done) == ["a", "b"]
+    async with running(mapping_of(scene, function, start=lambda: Since(START - 1e6))):
+        await asyncio.sleep(5)
+    assert sorted(function.done) == ["a", "b"]
 
 
 @virtual
@@ -213,7 +233,7 @@ async def test_latest_holds_for_shards_that_are_split_before_the_first_listing()
     scene.kinesis.put(FIRST, "since", arrived=START - 50)
     left, _ = scene.kinesis.split(FIRST)
     scene.kinesis.put(left, "child")
-    async with running(mapping_of(scene, function, start=lambda: Since(wall()))):
+    async with running(mapping_of(scene, function, start=latest)):
         await asyncio.sleep(5)
 
     assert function.done == ["since", "child"]
@@ -252,7 +272,7 @@ async def test_the_stored_start_wins_over_the_configured_one() -> None:
     scene, function = Scene(), Function()
     scene.checkpoints = FakeCheckpoints({(UUID, ARN): {"": "TRIM_HORIZON"}})
     scene.kinesis.put(FIRST, "old", arrived=START - 100)
-    async with running(mapping_of(scene, function, start=lambda: Since(wall()))):
+    async with running(mapping_of(scene, function, start=latest)):
         await asyncio.sleep(1)
 
     assert function.done == ["old"]
@@ -313,7 +333,7 @@ async def test_a_stream_that_does_not_exist_yet_is_worked_off_from_its_first_rec
     """LATEST counts from the mapping's start, not from when the stream came."""
     scene, function = Scene(), Function()
     scene.kinesis.exists = False
-    async with running(mapping_of(scene, function, start=lambda: Since(wall()))):
+    async with running(mapping_of(scene, function, start=latest)):
         await asyncio.sleep(20)
         scene.kinesis.exists, scene.kinesis.status = True, "CREATING"
         scene.kinesis.recreate()
@@ -605,7 +625,7 @@ async def test_shards_without_records_end_too_and_generations_follow_each_other(
 @virtual
 async def test_a_child_begins_at_its_beginning_even_where_the_mapping_began_at_latest() -> None:
     scene, function = Scene(), Function()
-    async with running(mapping_of(scene, function, start=lambda: Since(wall()))):
+    async with running(mapping_of(scene, function, start=latest)):
         await asyncio.sleep(10)
         left, _ = scene.kinesis.split(FIRST)
         scene.kinesis.put(left, "early", arrived=START - 1)
