@@ -60,10 +60,10 @@ class ShardDesk:
     latest: bool = False
     held: Held = field(default_factory=Held)
 
-    def hold(self, records: Sequence[Record], granted: int) -> None:
-        """So many bytes were granted for what turned out to be these."""
-        self.allowance.adjust(granted, charge_all(records))
-        self._show(len(records))
+    def hold(self, records: int, cost: int, granted: int) -> None:
+        """So many bytes were granted for what turned out to be these records, at this cost."""
+        self.allowance.adjust(granted, cost)
+        self._show(records)
 
     def let_go(self, records: Sequence[Record], given_back: int = 0) -> None:
         """These are held no longer; `given_back` bytes of theirs were given back before."""

@@ -14,18 +14,13 @@ from outboard.core.shards import After, Beginning, End, Position, Since
 from outboard.events.kinesis import renderer
 from outboard.observe.facts import PositionReset
 from outboard.sources.kinesis.desk import LARGEST_PAGE, ShardDesk
-from outboard.sources.kinesis.stream import MOST_PER_READ, Page, with_remedy
+from outboard.sources.kinesis.page_size import PageSize, whole_batches
+from outboard.sources.kinesis.stream import Page, with_remedy
 
 #: Seconds between the starts of two reads of a shard that has records, and of one that has none. Kinesis allows five
 #: reads a second for all readers of a shard together.
 BUSY = 0.25
 IDLE = 1.0
-
-#: Records that are asked for where the last page was large, where it was not, and how large that is, in bytes of the
-#: budget. A shard gives 2 MB a second, so that larger pages would not be faster and need more memory.
-_FULL = 2_500
-_FEW = 1_000
-_LARGE = 2 * 1024 * 1024
 
 #: So often in a row must the stream refuse a position before it is taken for lost.
 _REFUSALS = 2
@@ -58,7 +53,7 @@ class ShardFeed:
         self._iterator: str | None = None
         self._at_end = False  # no page will follow
         self._stopped = False
-        self._large = True  # is what the next page is expected to be
+        self._size = PageSize()
         self._reading: asyncio.Timeout | None = None
         self._due = 0.0  # when the next read may start
         self._failures = 0
@@ -114,20 +109,14 @@ class ShardFeed:
     async def _fetch(self, limit: int, *, wait: bool) -> bool:
         """One read when it is due; False: its memory is not to be had now, and the lane has something to send."""
         await asyncio.sleep(max(0.0, self._due - self._now()))
-        async with self._desk.reads if self._large else nullcontext():
-            price, most = self._desk.price.of(self._now()), self._most(limit)
+        async with self._desk.reads if self._size.large else nullcontext():
+            price, most = self._desk.price.of(self._now()), self._size.wanted(limit, self._failures)
             granted = await self._pay(most if wait else limit, price, wait=wait)
             if granted:
                 # No page costs more than the largest, whatever one of its records may.
                 affordable = most if granted >= LARGEST_PAGE else granted // price
-                await self._read(granted, _whole_batches(min(most, affordable), limit))
+                await self._read(granted, whole_batches(min(most, affordable), limit))
         return granted > 0
-
-    def _most(self, limit: int) -> int:
-        """How many records to ask for. After a failure fewer each time: the way may be too narrow for more."""
-        if self._failures:
-            return max(1, _FEW >> self._failures)
-        return min(MOST_PER_READ, max(limit, _FULL if self._large else _FEW))
 
     async def _read(self, granted: int, limit: int) -> None:
         desk = self._desk
@@ -144,7 +133,9 @@ class ShardFeed:
             desk.allowance.give_back(granted)
             raise
         else:
-            desk.hold(records, granted)
+            cost = charge_all(records)
+            desk.hold(len(records), cost, granted)
+            self._size.saw(len(records), cost)
             self._take(page, records, started)
 
     async def _pay(self, records: int, price: int, *, wait: bool) -> int:
@@ -187,7 +178,6 @@ class ShardFeed:
             self._gone_back = False
         desk.observer.waiting(self._shard, records[0].timestamp if records else None)
         self._iterator, self._at_end = page.next_iterator, self._is_last(page)
-        self._large = charge_all(records) >= _LARGE
         self._due = started + (BUSY if records or page.behind > 0 else IDLE)
         desk.observer.behind(self._shard, 0.0 if self._at_end else page.behind)
         size = sum([len(record.event) for record in records])
@@ -292,9 +282,3 @@ class ShardFeed:
         before = min(self._given_back, charge_all(records))
         self._given_back -= before
         self._desk.let_go(records, before)
-
-
-def _whole_batches(affordable: int, batch: int) -> int:
-    """How many records to ask for, so that what is left of a page in the end is no part of a batch."""
-    most = max(1, affordable)
-    return most - most % batch if most > batch else most

@@ -316,7 +316,7 @@ async def test_a_read_under_way_is_paid_for_and_what_it_brought_until_it_is_sett
     async with asyncio.TaskGroup() as group:
         reading = group.create_task(feed.read(2, None), name="read")
         await asyncio.sleep(1)
-        assert scene.share.used == 32 * MIB
+        assert scene.share.used == 1000 * 32 * KIB
     one, two = reading.result() or ()
     (three,) = await read(feed)
 
@@ -342,7 +342,7 @@ async def test_the_limit_follows_from_what_is_granted() -> None:
     small = Scene(budget=2 * MIB)
     await read(small.feed())
 
-    assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [2_500]
+    assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [1_000]
     (limit,) = [body["Limit"] for body in small.kinesis.made("GetRecords")]
     assert 1 <= limit <= 2 * MIB // (32 * KIB)
 
@@ -355,7 +355,7 @@ async def test_as_much_is_asked_for_as_the_last_page_was_large() -> None:
         scene.kinesis.put(FIRST, content)
         await read(feed)
 
-    assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [2_500, 1_000, 1_000, 2_500, 1_000]
+    assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [1_000, 1_000, 1_000, 2_500, 1_000]
 
 
 @virtual
@@ -377,7 +377,7 @@ async def test_after_failures_less_is_asked_for_each_time() -> None:
     await first(scene.feed())
 
     assert [body["Limit"] for body in scene.kinesis.made("GetRecords")] == [
-        2_500,
+        1_000,
         500,
         200,
         100,
@@ -421,9 +421,26 @@ async def test_a_sequence_number_may_come_twice() -> None:
 @virtual
 async def test_a_page_is_whole_batches_where_it_is_several(batch: int, limit: int) -> None:
     scene = Scene()
-    await read(scene.feed(), batch)
+    feed = scene.feed()
+    scene.kinesis.put(FIRST, "x" * MIB)
+    await feed.settle(await read(feed, batch), ())
+    await read(feed, batch)
 
-    assert scene.kinesis.made("GetRecords")[0]["Limit"] == limit
+    assert scene.kinesis.made("GetRecords")[1]["Limit"] == limit
+
+
+@virtual
+async def test_of_large_records_no_more_are_asked_for_than_make_a_batch_of_6_mb() -> None:
+    scene = Scene()
+    feed = scene.feed()
+    for _ in range(3):
+        scene.kinesis.put(FIRST, *["x" * 10 * KIB] * 2000)
+    while len(scene.kinesis.made("GetRecords")) < 4:
+        await feed.settle(await read(feed, 10_000), ())
+
+    first, *rest = [body["Limit"] for body in scene.kinesis.made("GetRecords")]
+    assert first == 1_000
+    assert all(400 < limit < 450 for limit in rest)  # of 13.7 KB in base64, which the payload doubles
 
 
 @virtual
