@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from outboard.core.outcome import Outcome
-from outboard.core.records import DropReason, Record
+from outboard.core.records import DropReason, Envelope, Record
 
 
 class Feed(Protocol):
@@ -58,8 +58,18 @@ class Lanes(Protocol):
     def saturated(self) -> bool:
         """The process has no CPU left: more lanes would only queue for it."""
 
-    def open(self, name: str, feed: Feed) -> Lane:
-        """Start a lane; it runs until it is stopped or its feed ends."""
+    def open(self, name: str, feed: Feed, envelope: Envelope | None = None) -> Lane:
+        """Start a lane; it runs until it is stopped or its feed ends. `envelope`: what its batches are wrapped in, if not
+        in what those of all lanes are.
+        """
+
+    def hold(self) -> None:
+        """Start no invoke until `go_on`: it is not known whose records they are."""
+
+    def go_on(self) -> None: ...
+
+    async def idle(self) -> None:
+        """Returns once no invoke is under way and what came of each is applied."""
 
 
 class Source(Protocol):

@@ -18,6 +18,9 @@ class Gate:
         self._changed = changed
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._in_use = 0
+        self._held = False
+        self._idle = asyncio.Event()
+        self._idle.set()
         changed(0, self._limit.limit)
 
     @property
@@ -30,9 +33,10 @@ class Gate:
 
     def try_enter(self) -> bool:
         """Take a place if one is free and nobody waits for it."""
-        if self._in_use >= self._limit.limit or self._waiting:
+        if self._in_use >= self._limit.limit or self._waiting or self._held:
             return False
         self._in_use += 1
+        self._idle.clear()
         self._changed(self._in_use, self._limit.limit)
         return True
 
@@ -53,6 +57,21 @@ class Gate:
         """Give the place back; the next in line has it."""
         self._in_use -= 1
         self._admit()
+        if not self._in_use:
+            self._idle.set()
+
+    def hold(self) -> None:
+        """Let nobody in until `go_on`."""
+        self._held = True
+
+    def go_on(self) -> None:
+        self._held = False
+        self._admit()
+
+    async def idle(self) -> None:
+        """Returns once nobody is in, and whoever left has done what it does on leaving, up to its next wait."""
+        while self._in_use:
+            await self._idle.wait()
 
     def learn(self, outcome: Outcome, started: float, now: float) -> None:
         """Let the limit follow what came of an invoke begun at `started`; called while its place is still held."""
@@ -67,9 +86,10 @@ class Gate:
                 assert_never(outcome)
 
     def _admit(self) -> None:
-        while self._waiting and self._in_use < self._limit.limit:
+        while self._waiting and self._in_use < self._limit.limit and not self._held:
             place = self._waiting.popleft()
             if not place.done():
                 place.set_result(None)
                 self._in_use += 1
+                self._idle.clear()
         self._changed(self._in_use, self._limit.limit)

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from outboard.core import backoff
 from outboard.core.ports import Feed, Source, SourceFailed
+from outboard.core.records import Envelope
 from outboard.observe.mapping import MappingObserver, MappingState
 from outboard.runtime.lane import BatchLane, Work
 from outboard.runtime.waiting import Stop
@@ -27,8 +29,20 @@ class OpenLanes:
     def saturated(self) -> bool:
         return self._saturated()
 
-    def open(self, name: str, feed: Feed) -> BatchLane:
-        lane = BatchLane(name, feed, self._work)
+    def hold(self) -> None:
+        self._work.gate.hold()
+
+    def go_on(self) -> None:
+        self._work.gate.go_on()
+
+    async def idle(self) -> None:
+        await self._work.gate.idle()
+
+    def open(self, name: str, feed: Feed, envelope: Envelope | None = None) -> BatchLane:
+        work = self._work
+        if envelope is not None:
+            work = replace(work, limits=replace(work.limits, envelope=envelope))
+        lane = BatchLane(name, feed, work)
         self._group.create_task(lane.run(), name=f"{self._mapping}/{name}")
         return lane
 

@@ -1,0 +1,136 @@
+"""Knows the shape through which a Kafka source reads: a member of one consumer group, reading one topic."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Message(Protocol):
+    """One record as it comes off the wire; aiokafka's `ConsumerRecord` is one."""
+
+    @property
+    def offset(self) -> int: ...
+
+    @property
+    def timestamp(self) -> int:
+        """Epoch milliseconds; 0 or less: unknown."""
+
+    @property
+    def timestamp_type(self) -> int | None:
+        """0: set by whoever wrote the record; 1: by the broker when it came."""
+
+    @property
+    def key(self) -> bytes | None: ...
+
+    @property
+    def value(self) -> bytes | None:
+        """None: a tombstone."""
+
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Earliest:
+    """The oldest offset that the broker still has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """Behind the newest record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """The first record that is not older than `moment`, epoch seconds; behind the newest where there is none."""
+
+    moment: float
+
+
+Start = Earliest | Latest | Since
+
+
+class Group(Protocol):
+    """Who is told when the group is divided anew."""
+
+    async def revoked(self) -> None:
+        """All partitions are about to be given away, for now; the group waits for this to return. What was settled may
+        still be committed meanwhile. From its return to `assigned` nothing may be sent or committed.
+        """
+
+    def assigned(self, partitions: frozenset[int]) -> None:
+        """These are ours from now on, in a new generation. They are paused: each is read once `seek` says from where."""
+
+
+class Consumer(Protocol):
+    """A member of a group. What fails raises `ConsumerError`; nothing but `start`, `partitions` and `stop` may be
+    called before `join`.
+    """
+
+    async def start(self) -> None:
+        """Connect to the cluster."""
+
+    async def partitions(self) -> frozenset[int]:
+        """The topic's partitions; empty: there is no such topic. Creates none."""
+
+    def join(self, group: Group) -> None:
+        """Become a member; `group.assigned` says what came of it."""
+
+    async def stop(self) -> None:
+        """Leave the group and close all connections. Raises nothing."""
+
+    async def committed(self, partitions: frozenset[int]) -> Mapping[int, int]:
+        """The group's offsets, without those that it has none for. Of any partition of the topic."""
+
+    async def offsets(self, partitions: frozenset[int], start: Start) -> Mapping[int, int]:
+        """Where `start` is now, for each."""
+
+    def seek(self, partition: int, offset: int) -> None:
+        """Read on from there, and read at all: this ends a pause."""
+
+    def pause(self, partition: int) -> None:
+        """Fetch no more of it, and forget what was fetched and not taken, until the next `seek`."""
+
+    async def take(self, partition: int, limit: int, seconds: float) -> Sequence[Message]:
+        """Up to `limit` records, waiting for so long; empty: none came. While the group is divided anew it waits.
+        Raises `OffsetOutOfRange`. After any error `seek` must say anew where to read on.
+        """
+
+    async def position(self, partition: int) -> int:
+        """The offset behind all that was taken, and behind what will never be: aborted and control records."""
+
+    def end(self, partition: int) -> int | None:
+        """The offset behind the newest record, as of the last fetch; None: not known yet."""
+
+    def fetched(self, partition: int) -> float:
+        """When the broker last answered a fetch of it, epoch seconds; 0: never yet."""
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        """Make these the group's offsets: where to read on. Raises `NotOurs` once the group has moved on."""
+
+
+class ConsumerError(Exception):
+    """The cluster refused or could not be reached. `fatal`: this consumer is of no more use. The message is for an
+    operator.
+    """
+
+    def __init__(self, error_type: str, message: str, *, fatal: bool = False) -> None:
+        super().__init__(message)
+        self.error_type = error_type
+        self.message = message
+        self.fatal = fatal
+
+
+class OffsetOutOfRange(ConsumerError):
+    """The broker has no such offset (any more)."""
+
+    def __init__(self, partition: int, offset: int) -> None:
+        super().__init__("OffsetOutOfRange", f"partition {partition} has no offset {offset} any more")
+        self.offset = offset
+
+
+class NotOurs(ConsumerError):
+    """The group has been divided anew without us: what was to be committed may be somebody else's by now."""
+
+    def __init__(self) -> None:
+        super().__init__("RebalanceInProgress", "the group was divided anew before the commit")
