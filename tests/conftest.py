@@ -7,6 +7,7 @@ import pytest
 from tests.servers.availability import NOT_HERE, started
 from tests.servers.elasticmq import ElasticMQ, elasticmq
 from tests.servers.identity import identity_server
+from tests.servers.kafka import Kafka, kafka
 from tests.servers.kinesalite import kinesalite
 from tests.servers.kinesis_local import Kinesis, kinesis_local
 from tests.servers.kinesis_proxy import KinesisProxy, kinesis_proxy
@@ -15,6 +16,7 @@ from tests.servers.nginx import nginx_sink
 from tests.servers.queues import Queues
 from tests.servers.scripted_invoke import ScriptedInvoke, scripted_invoke
 from tests.servers.streams import Streams
+from tests.servers.topics import Topics
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -80,6 +82,23 @@ async def queues(sqs_server: ElasticMQ) -> AsyncIterator[Queues]:
 async def streams(kinesis_server: Kinesis) -> AsyncIterator[Streams]:
     """Makes fresh streams, and deletes them after the test."""
     made = Streams(kinesis_server.url)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
+    """A Kafka for the whole run; take topics from `topics`."""
+    with started(kafka(tmp_path_factory.mktemp("kafka"))) as server:
+        yield server
+
+
+@pytest.fixture
+async def topics(kafka_server: Kafka) -> AsyncIterator[Topics]:
+    """Makes fresh topics."""
+    made = Topics(kafka_server.bootstrap)
     try:
         yield made
     finally:

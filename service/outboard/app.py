@@ -26,6 +26,7 @@ from outboard.observe.metrics import Metrics
 from outboard.observe.process import ProcessObserver
 from outboard.runtime.budget import ByteBudget
 from outboard.runtime.supervisor import Supervisor
+from outboard.sources.kafka.way import consumers
 from outboard.state.memory import MemoryCheckpoints
 from outboard.state.sqlite import open_checkpoints
 
@@ -208,8 +209,9 @@ async def run_service(loaded: Loaded, path: str) -> int:
     process = ProcessObserver(metrics, structlog.get_logger(), time.time)
     news = StateNews()
     async with _state(loaded.configuration, news) as checkpoints:
-        surroundings = Surroundings(checkpoints=checkpoints)
-        outboard = Outboard(loaded, Services(process.aws_request), metrics, process, surroundings)
+        services = Services(process.aws_request)
+        surroundings = Surroundings(checkpoints=checkpoints, consumer=consumers(services.sdk_calls))
+        outboard = Outboard(loaded, services, metrics, process, surroundings)
         news.observers = outboard.stateful
         _stop_on_signals(outboard)
         server = loaded.configuration.server

@@ -24,6 +24,12 @@ from outboard.runtime.budget import ByteBudget, Share
 from outboard.runtime.gate import Gate
 from outboard.runtime.lane import Work
 from outboard.runtime.mapping import MappingRun
+from outboard.sources.kafka import KafkaSource
+from outboard.sources.kafka import consumer as kafka_consumer
+from outboard.sources.kafka.consumer import Consumer, ConsumerSpec, Earliest, FetchLimits, Latest, Start
+from outboard.sources.kafka.desk import TopicDesk
+from outboard.sources.kafka.feed import PartitionFeed
+from outboard.sources.kafka.source import KafkaSettings
 from outboard.sources.kinesis import KinesisSource
 from outboard.sources.kinesis.desk import ShardDesk
 from outboard.sources.kinesis.feed import ShardFeed
@@ -67,6 +73,8 @@ class Surroundings:
     checkpoints: Checkpoints = field(default_factory=MemoryCheckpoints)
     sqs_feed: Callable[[Desk], Feed] = SqsFeed
     shard_feed: Callable[[ShardDesk, str, Position], Feed] = ShardFeed
+    consumer: Callable[[ConsumerSpec, FetchLimits], Consumer] | None = None
+    partition_feed: Callable[[TopicDesk, int, int], PartitionFeed] = PartitionFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,8 @@ class Workshop:
                 return self._sqs(mapping, observer, share)
             case SourceType.KINESIS:
                 return self._kinesis(mapping, observer, share)
+            case SourceType.KAFKA:
+                return self._kafka(mapping, observer, share)
             case other:  # the configuration refuses what is not carried out
                 raise SourceFailed("NotCarriedOut", f"sources of type {other} are not carried out yet")
 
@@ -142,6 +152,22 @@ class Workshop:
         )
         return KinesisSource(KinesisStream(service, mapping.source), settings, self.surroundings.shard_feed)
 
+    def _kafka(self, mapping: EventSourceMapping, observer: MappingObserver, share: Share) -> Source:
+        spec = consumer_spec(mapping)
+        make = self.surroundings.consumer
+        if make is None:
+            raise SourceFailed("NoConsumer", "Kafka is not within reach of this process")
+        settings = KafkaSettings(
+            topic=spec.topic,
+            arn=spec.arn,
+            start=_kafka_start(mapping),
+            allowance=share,
+            observer=observer,
+            jitter=self.surroundings.jitter,
+            memory=self.memory,
+        )
+        return KafkaSource(lambda fetch: make(spec, fetch), settings, self.surroundings.partition_feed)
+
     def _identity(self, mapping: EventSourceMapping) -> Callable[[], Awaitable[str]]:
         """Who `invokeIdentityArn` says is invoking."""
         source = mapping.source
@@ -162,11 +188,26 @@ class Workshop:
         return identity
 
 
+def consumer_spec(mapping: EventSourceMapping) -> ConsumerSpec:
+    """What the consumer of a Kafka mapping needs to know."""
+    return ConsumerSpec(
+        mapping=mapping.name,
+        uuid=mapping.uuid,
+        topic=mapping.topic,
+        group=mapping.consumer_group,
+        brokers=mapping.brokers,
+        tls=mapping.uses_tls,
+        arn=mapping.event_source_arn,
+        ca=mapping.ca_reference,
+        role=mapping.source_role_arn,
+    )
+
+
 def _policy(mapping: EventSourceMapping) -> Policy:
     if mapping.source_type is SourceType.SQS:
         return Policy(OnFailure.RETURN, partial_responses=mapping.report_batch_item_failures)
     return Policy(
-        OnFailure.RETRY_FROM_LOWEST,
+        OnFailure.RETRY_LISTED if mapping.source_type is SourceType.KAFKA else OnFailure.RETRY_FROM_LOWEST,
         partial_responses=mapping.report_batch_item_failures,
         maximum_retry_attempts=mapping.retry_attempts,
         maximum_record_age=mapping.record_age,
@@ -183,6 +224,16 @@ def _start(mapping: EventSourceMapping, wall: float) -> Position:
             return Since(float(mapping.starting_position_timestamp))
         case _:
             return Beginning()
+
+
+def _kafka_start(mapping: EventSourceMapping) -> Start:
+    match mapping.starting_position:
+        case "LATEST":
+            return Latest()
+        case "AT_TIMESTAMP" if mapping.starting_position_timestamp is not None:
+            return kafka_consumer.Since(float(mapping.starting_position_timestamp))
+        case _:
+            return Earliest()
 
 
 def _no_trace(_records: Sequence[Record]) -> str | None:

@@ -1,20 +1,28 @@
-"""Knows how `check --live` asks: each queue and stream what it is like, each function by a dry run. Advice only."""
+"""Knows how `check --live` asks: each source what it is like, each function by a dry run. Advice only."""
 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from outboard.assembly import consumer_spec
 from outboard.aws.calls import CallFailed, JsonService, LambdaService
 from outboard.aws.services import Services
 from outboard.config.arns import SourceType
 from outboard.config.models import Configuration, EventSourceMapping
 from outboard.invoke.function import function_of
+from outboard.sources.kafka.consumer import Consumer, ConsumerError, ConsumerSpec, FetchLimits
+from outboard.sources.kafka.way import consumers
 from outboard.sources.kinesis.stream import KinesisStream, StreamDescription, with_remedy
 from outboard.sources.sqs.queue import SqsQueue, url_of
 
 #: A stream that is being resharded can be read.
 _READABLE = frozenset({"ACTIVE", "UPDATING"})
+
+#: Bytes; nothing is fetched.
+_FETCH = FetchLimits(partition=65_536, broker=65_536)
+#: Seconds for a cluster to say what its topic is like.
+_PATIENCE = 60.0
 
 
 class Reach(Protocol):
@@ -32,20 +40,29 @@ class Reach(Protocol):
     def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService: ...
 
 
+#: Makes a consumer that has not started yet.
+Consumers = Callable[[ConsumerSpec, FetchLimits], Consumer]
+
+
 async def advise(configuration: Configuration) -> Sequence[str]:
     """One line for each thing that is not as the mappings need it; or that all is well."""
     services = Services(lambda *_: None)
     try:
-        return await advice(configuration, services, time.time)
+        return await advice(configuration, services, consumers(services.sdk_calls), time.time)
     finally:
         await services.close()
 
 
-async def advice(configuration: Configuration, reach: Reach, wall: Callable[[], float]) -> Sequence[str]:
+async def advice(
+    configuration: Configuration, reach: Reach, consumer: Consumers, wall: Callable[[], float]
+) -> Sequence[str]:
     """What `advise` prints. `wall` gives the epoch time."""
     mappings = configuration.event_source_mappings
     async with asyncio.TaskGroup() as group:
-        asked = [group.create_task(_ask(reach, mapping, wall()), name=f"check {mapping.name}") for mapping in mappings]
+        asked = [
+            group.create_task(_ask(reach, consumer, mapping, wall()), name=f"check {mapping.name}")
+            for mapping in mappings
+        ]
     lines = [
         f"mapping {mapping.name}: {line}"
         for mapping, task in zip(mappings, asked, strict=True)
@@ -54,12 +71,14 @@ async def advice(configuration: Configuration, reach: Reach, wall: Callable[[], 
     return lines or [f"all {len(mappings)} sources and functions answered"]
 
 
-async def _ask(reach: Reach, mapping: EventSourceMapping, now: float) -> list[str]:
+async def _ask(reach: Reach, consumer: Consumers, mapping: EventSourceMapping, now: float) -> list[str]:
     match mapping.source_type:
         case SourceType.SQS:
             lines = await _ask_queue(reach, mapping)
         case SourceType.KINESIS:
             lines = await _ask_stream(reach, mapping, now)
+        case SourceType.KAFKA:
+            lines = await _ask_topic(consumer(consumer_spec(mapping), _FETCH), mapping, now)
         case _:  # the configuration refuses what is not carried out
             lines = []
     try:
@@ -89,6 +108,40 @@ async def _ask_stream(reach: Reach, mapping: EventSourceMapping, now: float) -> 
     except CallFailed as failure:
         return [f"EventSourceArn: {failure.code}: {with_remedy(failure)}", *_about_start(mapping, now)]
     return [*_about_stream(mapping, stream), *_about_start(mapping, now)]
+
+
+async def _ask_topic(consumer: Consumer, mapping: EventSourceMapping, now: float) -> list[str]:
+    """The consumer joins no group."""
+    where = "SelfManagedEventSource" if mapping.self_managed else "EventSourceArn"
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            await consumer.start()
+            partitions = await consumer.partitions()
+    except TimeoutError:
+        return [f"{where}: the cluster did not answer within {_PATIENCE:.0f} s; check its addresses and the network"]
+    except ConsumerError as error:
+        return [f"{where}: {error.error_type}: {error.message}"]
+    finally:
+        await consumer.stop()
+    return _about_topic(mapping, len(partitions), now)
+
+
+def _about_topic(mapping: EventSourceMapping, partitions: int, now: float) -> list[str]:
+    lines = []
+    if not partitions:
+        lines.append(
+            f"Topics: the topic {mapping.topic} does not exist, or may not be seen; create it or correct Topics;"
+            " the mapping waits for it"
+        )
+    moment = mapping.starting_position_timestamp
+    if moment is not None and moment > now:
+        lines.append("StartingPositionTimestamp: is in the future; the mapping starts behind the newest record instead")
+    if mapping.record_age is None and mapping.retry_attempts is None:
+        lines.append(
+            "MaximumRetryAttempts: is -1, as is MaximumRecordAgeInSeconds; a record that the function always fails"
+            " blocks its partition; set one of the two unless that is meant"
+        )
+    return lines
 
 
 def _about_stream(mapping: EventSourceMapping, stream: StreamDescription) -> list[str]:

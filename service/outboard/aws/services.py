@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 
+from outboard.aws.asking import SdkCalls
 from outboard.aws.calls import JsonService, LambdaService
 from outboard.aws.client import KINESIS, SQS, Clock, JsonClient, LambdaClient, Protocol, SignedCalls, Told
 from outboard.aws.endpoints import Endpoints
@@ -49,6 +50,10 @@ class Services:
 
     def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService:
         return LambdaClient(self._signed("lambda", region, endpoint, role_arn), self._told)
+
+    def sdk_calls(self, role_arn: str | None) -> SdkCalls:
+        """For the calls that are not hot."""
+        return SdkCalls(self._sdk, role_arn)
 
     async def close(self) -> None:
         for calls in self._calls.values():

@@ -133,10 +133,13 @@ Uuid = Annotated[
     ),
     AfterValidator(str.lower),
 ]
+#: 1 to 65535.
+_PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+BROKER = rf"[A-Za-z0-9._-]+:{_PORT}"
 Broker = Annotated[
     str,
     Field(min_length=1, max_length=300),
-    AfterValidator(matching(r"[A-Za-z0-9._-]+:[0-9]{1,5}", "is not a broker's address; write HOST:PORT")),
+    AfterValidator(matching(BROKER, "is not a broker's address; write HOST:PORT")),
 ]
 Topic = Annotated[
     str,

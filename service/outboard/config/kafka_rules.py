@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 
+from outboard.config.fields import BROKER
 from outboard.config.problems import Broken
 from outboard.config.written import NO_REFERENCE, Written, is_secret_reference
 
@@ -23,9 +24,12 @@ _OAUTH_DETAILS = frozenset(
     {"OAUTHBEARER_SCOPE", "OAUTHBEARER_AUDIENCE", "OAUTHBEARER_LOGICAL_CLUSTER", "OAUTHBEARER_IDENTITY_POOL"}
 )
 _OAUTH = frozenset({"OAUTHBEARER_AUTH", "IAM_OAUTHBEARER_AUTH"})
-_MSK_ACCESS = _NETWORK | {"SASL_SCRAM_512_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", "SERVER_ROOT_CA_CERTIFICATE"}
-_SELF_MANAGED_ACCESS = _NETWORK | AUTHENTICATION | _OAUTH_DETAILS | {"SERVER_ROOT_CA_CERTIFICATE"}
-_BROKERS = re.compile(r"[A-Za-z0-9._-]+:[0-9]{1,5}(,[A-Za-z0-9._-]+:[0-9]{1,5})*")
+_CA = "SERVER_ROOT_CA_CERTIFICATE"
+_MSK_ACCESS = _NETWORK | {"SASL_SCRAM_512_AUTH", "CLIENT_CERTIFICATE_TLS_AUTH", _CA}
+_SELF_MANAGED_ACCESS = _NETWORK | AUTHENTICATION | _OAUTH_DETAILS | {_CA}
+_OWN_BLOCKS = ("AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig")
+_WITH_AWS = "leave this mapping with AWS"
+_BROKERS = re.compile(rf"{BROKER}(?:,{BROKER})*")
 
 
 def kafka(fields: Written) -> Iterator[Broken]:
@@ -33,6 +37,7 @@ def kafka(fields: Written) -> Iterator[Broken]:
     if not fields.at("Topics"):
         yield Broken(("Topics",), "is missing; name the one topic to read: [TOPIC]")
     yield from _access(fields)
+    yield from _certificates(fields)
     yield from _pollers(fields)
     yield from _queue_mode(fields)
     yield from _destination_topic(fields)
@@ -42,9 +47,23 @@ def kafka(fields: Written) -> Iterator[Broken]:
         yield Broken(("SourceEndpointUrl",), "is not a list of MSK's brokers; write HOST:PORT,HOST:PORT")
 
 
+def waiting(fields: Written) -> Iterator[Broken]:
+    """What AWS has for Kafka inside of blocks that Outboard carries out, and Outboard does not carry out yet."""
+    for index, kind in enumerate(fields.access_types()):
+        if kind in AUTHENTICATION | _OAUTH_DETAILS:
+            remedy = f"use a listener without a login, or {_WITH_AWS}"
+            yield Broken(("SourceAccessConfigurations", index, "Type"), f"{kind} is not carried out yet; {remedy}")
+    if fields.queue_mode:
+        mode = ("SelfManagedKafkaEventSourceConfig", "ConsumptionMode")
+        yield Broken(mode, f"Queue is not carried out yet; use Stream, or {_WITH_AWS}")
+    for path in (("ProvisionedPollerConfig", "PollerGroupName"), *((it, "SchemaRegistryConfig") for it in _OWN_BLOCKS)):
+        if fields.at(*path) not in (None, ""):
+            yield Broken(path, f"is not carried out yet; remove it, or {_WITH_AWS}")
+
+
 def default_tls(fields: Written) -> bool:
     """MSK speaks TLS, and so does whatever asks for a login or names a CA."""
-    wanted = AUTHENTICATION | {"SERVER_ROOT_CA_CERTIFICATE"}
+    wanted = AUTHENTICATION | {_CA}
     return not fields.self_managed or not wanted.isdisjoint(fields.access_types())
 
 
@@ -66,6 +85,15 @@ def _access(fields: Written) -> Iterator[Broken]:
         yield Broken(
             ("SourceAccessConfigurations",), "IAM_OAUTHBEARER_AUTH needs an entry OAUTHBEARER_AUDIENCE; add one"
         )
+
+
+def _certificates(fields: Written) -> Iterator[Broken]:
+    given = [index for index, kind in enumerate(fields.access_types()) if kind == _CA]
+    for index in given[1:]:
+        path = ("SourceAccessConfigurations", index, "Type")
+        yield Broken(path, f"{_CA} is given twice; put all certificates into one secret")
+    if given and fields.at("Tls") is False:
+        yield Broken(("Tls",), f"is false beside {_CA}, which only TLS has a use for; remove one of the two")
 
 
 def _pollers(fields: Written) -> Iterator[Broken]:
@@ -102,7 +130,7 @@ def _destination_topic(fields: Written) -> Iterator[Broken]:
 
 
 def _registry(fields: Written) -> Iterator[Broken]:
-    for block in ("AmazonManagedKafkaEventSourceConfig", "SelfManagedKafkaEventSourceConfig"):
+    for block in _OWN_BLOCKS:
         path = (block, "SchemaRegistryConfig", "SchemaRegistryURI")
         uri = fields.text(*path)
         if uri is None:

@@ -70,7 +70,7 @@ class EventSourceMapping(BaseModel):
         None, alias="DocumentDBEventSourceConfig", description="Which change stream is read."
     )
     provisioned_poller_config: structures.ProvisionedPollerConfig | None = Field(
-        None, description="How many pollers are kept."
+        None, description="Kafka: MaximumPollers is how many invokes run at once, at most."
     )
     kms_key_arn: str | None = Field(
         None, alias="KMSKeyArn", max_length=2048, description="The key that encrypts the filter criteria at AWS."
@@ -151,6 +151,35 @@ class EventSourceMapping(BaseModel):
         return self.source_type is SourceType.SQS and self.source.resource.endswith(".fifo")
 
     @property
+    def topic(self) -> str:
+        """Kafka: the one topic."""
+        return self.topics[0]
+
+    @property
+    def consumer_group(self) -> str:
+        """Kafka: `ConsumerGroupId`, else the mapping's UUID."""
+        own = self.self_managed_kafka_event_source_config or self.amazon_managed_kafka_event_source_config
+        return (own.consumer_group_id if own else None) or self.uuid
+
+    @property
+    def brokers(self) -> str:
+        """Kafka: HOST:PORT, several joined by commas; empty where MSK's API is to be asked for them."""
+        if self.self_managed_event_source is not None:
+            return ",".join(self.self_managed_event_source.endpoints.kafka_bootstrap_servers)
+        return self.source_endpoint_url or ""
+
+    @property
+    def uses_tls(self) -> bool:
+        """Kafka: whether the brokers are spoken to through TLS."""
+        return bool(self.tls)
+
+    @property
+    def ca_reference(self) -> str | None:
+        """Kafka: where the certificates are by which the brokers are known; None: those of the system count."""
+        access = self.source_access_configurations
+        return next((it.uri for it in access if it.type == "SERVER_ROOT_CA_CERTIFICATE"), None)
+
+    @property
     def report_batch_item_failures(self) -> bool:
         """Whether the function's answer is read."""
         return bool(self.function_response_types)
@@ -173,6 +202,10 @@ class EventSourceMapping(BaseModel):
 
     @property
     def concurrency_limit(self) -> int | None:
-        """The smaller of `MaximumConcurrency` and `ScalingConfig.MaximumConcurrency`; None if the user set neither."""
+        """The smaller of `MaximumConcurrency` and what AWS has for the source: `ScalingConfig.MaximumConcurrency`, or
+        Kafka's `ProvisionedPollerConfig.MaximumPollers`; None if the user set neither.
+        """
         scaling = self.scaling_config.maximum_concurrency if self.scaling_config else None
-        return min((it for it in (self.maximum_concurrency, scaling) if it is not None), default=None)
+        kafka = self.source_type is SourceType.KAFKA and self.provisioned_poller_config
+        pollers = kafka.maximum_pollers if kafka else None
+        return min((it for it in (self.maximum_concurrency, scaling, pollers) if it is not None), default=None)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from outboard.config.arns import LABELS, FunctionTarget, SourceType
-from outboard.config.kafka_rules import default_tls
+from outboard.config.kafka_rules import default_tls, waiting
 from outboard.config.mapping import EventSourceMapping
 from outboard.config.problems import Broken
 from outboard.config.rules import broken_rules, source_type
@@ -169,8 +169,10 @@ def _not_carried_out(fields: dict[str, Any], source: SourceType) -> list[Broken]
         running = labels(CARRIED_OUT)
         only = f"is a {label} source, and Outboard carries out only {running} so far; leave this mapping with AWS"
         broken.append(Broken((where,), only))
-    waiting = [field for field in fields if source in NOT_CARRIED_OUT.get(field, ())]
-    refused = [field for field in waiting if not is_neutral(field, fields.pop(field))]
+    elif source is SourceType.KAFKA:
+        broken += waiting(Written(fields))
+    later = [field for field in fields if source in NOT_CARRIED_OUT.get(field, ())]
+    refused = [field for field in later if not is_neutral(field, fields.pop(field))]
     return broken + [Broken((it,), f"is not carried out yet for {label} sources; {remedy}") for it in refused]
 
 

@@ -42,19 +42,20 @@ MSK_ONLY = frozenset({"EventSourceArn", "AmazonManagedKafkaEventSourceConfig", "
 SELF_MANAGED_ONLY = frozenset({"SelfManagedEventSource", "SelfManagedKafkaEventSourceConfig"})
 
 #: Sources that Outboard carries out. A mapping of another one is checked completely, then refused.
-CARRIED_OUT = SQS | KINESIS
+CARRIED_OUT = SQS | KINESIS | KAFKA
 
 #: Sources that do not keep their readers' positions themselves: State does.
 STATEFUL = STREAMS | DOCUMENTDB
 
-#: Field -> the carried-out sources for which AWS has it and Outboard does not carry it out yet.
+#: Field -> the carried-out sources for which AWS has it and Outboard does not carry it out yet. Parts of Kafka's blocks
+#: that wait are in `kafka_rules.waiting`.
 NOT_CARRIED_OUT: Mapping[str, frozenset[SourceType]] = {
     "FilterCriteria": CARRIED_OUT,
     "KMSKeyArn": CARRIED_OUT,
     "ProvisionedPollerConfig": SQS,
     "ParallelizationFactor": KINESIS,
     "TumblingWindowInSeconds": KINESIS,
-    "DestinationConfig": KINESIS,
+    "DestinationConfig": KINESIS | KAFKA,
 }
 
 #: What AWS prints for a field that is not in use; nothing, and blocks of nothing, are neutral for every field.
@@ -94,6 +95,8 @@ INSTEAD: Mapping[tuple[SourceType, str], str] = {
     (SourceType.SQS, "DestinationConfig"): "remove it and give the queue a dead-letter queue by its redrive policy",
     (SourceType.SQS, "ParallelizationFactor"): "remove it and set ScalingConfig.MaximumConcurrency",
     (SourceType.KINESIS, "ScalingConfig"): "remove it and set MaximumConcurrency",
+    (SourceType.KAFKA, "ScalingConfig"): "remove it and set MaximumConcurrency",
+    (SourceType.KAFKA, "ParallelizationFactor"): "remove it and give the topic more partitions",
     (
         SourceType.SQS,
         "BisectBatchOnFunctionError",

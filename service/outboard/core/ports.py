@@ -59,8 +59,8 @@ class Lanes(Protocol):
         """The process has no CPU left: more lanes would only queue for it."""
 
     def open(self, name: str, feed: Feed, envelope: Envelope | None = None) -> Lane:
-        """Start a lane; it runs until it is stopped or its feed ends. `envelope`: what its batches are wrapped in, if not
-        in what those of all lanes are.
+        """Start a lane; it runs until it is stopped or its feed ends. `envelope`: what its batches are wrapped in, if
+        not in what those of all lanes are.
         """
 
     def hold(self) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from outboard.aws.calls import CallFailed, LambdaService
+from outboard.aws.calls import CallFailed, LambdaService, Unreachable
 from outboard.config.mapping import EventSourceMapping
 from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled, TooLarge, Unavailable
 from outboard.invoke.classify import classify, classify_failure
@@ -20,9 +20,14 @@ class Lambdas(Protocol):
 
 
 def function_of(lambdas: Lambdas, mapping: EventSourceMapping) -> "LambdaFunction":
-    """A mapping's function, in its ARN's region, else `Aws.Region`, else the SDK's, else the source's."""
-    target = mapping.function
-    region = target.region or lambdas.region or mapping.source.region
+    """A mapping's function, in its ARN's region, else `Aws.Region`, else the SDK's, else the source's. Raises
+    `CallFailed` where none of them says.
+    """
+    target, region = mapping.function, mapping.function_region(lambdas.region)
+    if region is None:
+        raise Unreachable(
+            "NoRegion", "the function's region is not known; set Aws.Region, or name the function by its ARN"
+        )
     service = lambdas.lambda_(region, mapping.function_endpoint_url, mapping.function_role_arn)
     return LambdaFunction(service, target.invoke_name, target.qualifier, mapping.invoke_timeout_seconds)
 

@@ -16,7 +16,7 @@ from outboard.observe.facts import (
 )
 from outboard.observe.process_metrics import OF_THE_PROCESS
 
-__all__ = ["METRICS", "OF_SHARDS", "PREFIX", "SHARD", "SOURCE_TYPES", "Kind", "Metric", "of_mapping", "of_process"]
+__all__ = ["METRICS", "OF_LANES", "PREFIX", "SOURCE_TYPES", "Kind", "Metric", "of_mapping", "of_process"]
 
 _SECONDS_OF_INVOKE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0)
 _SECONDS_OF_POLL = (0.01, 0.05, 0.25, 1.0, 5.0, 10.0, 20.0)
@@ -27,11 +27,13 @@ _BYTES = (1024.0, 4096.0, 16384.0, 65536.0, 262144.0, 1048576.0, 4194304.0, 6291
 _C, _G, _H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
 _QUEUES = ("sqs",)
 _SHARDED = ("kinesis", "dynamodb")
-_POSITIONED = (*_SHARDED, "documentdb")
+_GROUPS = ("kafka",)
+_POSITIONED = (*_SHARDED, *_GROUPS, "documentdb")
 
-#: The label of the gauges that each shard has; it is on no counter and no histogram.
-SHARD = "shard"
-_OF_EACH_SHARD: Mapping[str, Sequence[str]] = {SHARD: ()}
+#: The labels of the gauges that each shard or partition has; they are on no counter and no histogram.
+LANE_LABELS = frozenset({"shard", "partition"})
+_OF_EACH_SHARD: Mapping[str, Sequence[str]] = {"shard": ()}
+_OF_EACH_PARTITION: Mapping[str, Sequence[str]] = {"partition": ()}
 
 
 _FLOW = (
@@ -166,9 +168,38 @@ _SHARDS = (
     Metric(
         "position_resets_total",
         _C,
-        "Positions lost: the stream does not know them and is read from its beginning, or what followed has expired.",
+        "Positions lost: the source does not know them and is read from its beginning, or what followed has expired.",
         {"reason": enumerated(PositionReset)},
-        sources=_SHARDED,
+        sources=(*_SHARDED, *_GROUPS),
+    ),
+    Metric(
+        "offset_lag",
+        _G,
+        "Offsets between what is settled of a partition and its end, as of the last read.",
+        _OF_EACH_PARTITION,
+        sources=_GROUPS,
+        cloudwatch="OffsetLag",
+    ),
+    Metric("partitions_owned", _G, "Partitions that the group has given to this process.", sources=_GROUPS),
+    Metric("rebalances_total", _C, "How often the group was divided anew.", sources=_GROUPS),
+    Metric(
+        "committed_events_total",
+        _C,
+        "By how much the offsets were moved on that the group keeps, gaps included.",
+        sources=_GROUPS,
+        cloudwatch="CommittedEventCount",
+    ),
+    Metric(
+        "discarded_events_total",
+        _C,
+        "Events that were sent, but whose partition had gone to another member meanwhile, which will send them again.",
+        sources=_GROUPS,
+    ),
+    Metric(
+        "expired_events_total",
+        _C,
+        "Offsets whose events the source deleted before they were read.",
+        sources=_GROUPS,
     ),
     Metric(
         "commit_errors_total",
@@ -248,8 +279,8 @@ _MAPPING = (
 #: Every metric, in the order in which it is documented and exposed.
 METRICS: Sequence[Metric] = (*_FLOW, *_POLLING, *_SHARDS, *_INVOKING, *_MAPPING, *OF_THE_PROCESS)
 
-#: Those that a mapping has once for each shard.
-OF_SHARDS: Sequence[Metric] = tuple(metric for metric in METRICS if SHARD in metric.labels)
+#: Those that a mapping has once for each shard or partition.
+OF_LANES: Sequence[Metric] = tuple(metric for metric in METRICS if LANE_LABELS & metric.labels.keys())
 
 
 def of_mapping(source_type: str) -> Sequence[Metric]:

@@ -87,15 +87,27 @@ _SIGNS: tuple[tuple[ErrorClass, tuple[str, ...]], ...] = (
             "signature",
             "credential",
             "authfail",
+            "authorizationfail",
+            "authenticationfail",
+            "sasl",
             "optin",
         ),
     ),
     (ErrorClass.NOT_FOUND, ("notfound", "nonexistent", "doesnotexist", "nosuch", "unknowntopic")),
     (
         ErrorClass.UNREACHABLE,
-        ("connect", "unreachable", "dns", "resolve", "ssl", "tls", "certificate", "reset", "socket", "oserror"),
+        (
+            *("connect", "unreachable", "dns", "resolve", "ssl", "tls", "certificate", "reset", "socket", "oserror"),
+            *("nobrokers", "notready"),
+        ),
     ),
-    (ErrorClass.SERVICE_ERROR, ("internal", "service", "unavailable", "server", "failure", "gateway")),
+    (
+        ErrorClass.SERVICE_ERROR,
+        (
+            *("internal", "service", "unavailable", "server", "failure", "gateway"),
+            *("notavailable", "loadinprogress", "notleader", "notcoordinator", "notenoughreplicas"),
+        ),
+    ),
 )
 
 
@@ -143,11 +155,12 @@ def commit_error(code: str) -> CommitError:
 
 
 class PositionReset(StrEnum):
-    """Why a position was of no more use: the shard is read from its beginning, or there is nothing of it left."""
+    """Why a position was of no more use: the shard or partition is read from its beginning, or none of it is left."""
 
     UNKNOWN_SEQUENCE_NUMBER = "unknown_sequence_number"
     SHARD_EXPIRED = "shard_expired"
     RECORDS_EXPIRED = "records_expired"
+    OFFSET_OUT_OF_RANGE = "offset_out_of_range"
 
 
 class LastResult(StrEnum):

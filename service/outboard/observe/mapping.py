@@ -10,6 +10,7 @@ from outboard.observe.alarm import Alarm
 from outboard.observe.answers import Answers
 from outboard.observe.bound import Invoking, Positions, Reading, Settling, counts
 from outboard.observe.facts import MappingFacts, MappingState, PositionReset
+from outboard.observe.group import GroupFacts
 from outboard.observe.metrics import MappingSeries, Metrics
 from outboard.observe.polling import Polling
 from outboard.observe.repeats import Warnings
@@ -23,8 +24,8 @@ __all__ = ["MappingFacts", "MappingObserver", "MappingState", "PositionReset"]
 class MappingObserver:
     """Everything that is told about one mapping. Moments are epoch seconds, durations seconds, sizes bytes.
 
-    Each invoke ends in exactly one of `invoked`, `partially_failed` and `response_invalid`. A `place` is a shard, or
-    empty where the source has no parts; a shard's lane has the shard's name.
+    Each invoke ends in exactly one of `invoked`, `partially_failed` and `response_invalid`. A `place` is a shard or a
+    partition, or empty where the source has no parts; the lane of either has its name.
     """
 
     def __init__(
@@ -44,6 +45,11 @@ class MappingObserver:
         self._polling = Polling(self._reading, self._trouble, self._log, clock, self._lane_word)
         self._answers = Answers(self._invoking, self._trouble, self._log, clock, self._lane_word)
         self._saving = Saving(self._positions, self._trouble, self._log, clock)
+        self._group = group = GroupFacts(self._series, self._saving, self._log, clock)
+        # What is told of positions being saved, and of a consumer group; each is described there.
+        self.checkpoint_failed, self.checkpoint_saved = self._saving.failed, self._saving.succeeded
+        self.rebalanced, self.offset_lag, self.committed = group.rebalanced, group.offset_lag, group.committed
+        self.discarded, self.expired = group.discarded, group.expired
         self._alarm = Alarm(self._standing, self._log, clock)
         self._warnings = Warnings(self._log, burst=3)
         self._compute()
@@ -111,10 +117,10 @@ class MappingObserver:
     def behind(self, shard: str, seconds: float) -> None:
         """The shard was read, and what follows is at most so old (MillisBehindLatest); 0: nothing follows yet."""
         self._lag.behind(shard, seconds, self._clock())
-        self._series.set_of_shard("behind_latest_seconds", shard, seconds)
+        self._series.set_of_lane("behind_latest_seconds", shard, seconds)
 
     def waiting(self, shard: str, since: float | None) -> None:
-        """Timestamp of the shard's oldest event that was read and is in no batch yet; None if there is none."""
+        """Timestamp of the place's oldest event that was read and is in no batch yet; None if there is none."""
         self._lag.wait(shard, since)
 
     def shards(self, owned: int, waiting: int) -> None:
@@ -128,19 +134,11 @@ class MappingObserver:
         self._log.info("shard done", shard=shard)
 
     def position_reset(self, shard: str, reason: PositionReset) -> None:
-        """The shard cannot be read on from where it was left: it, or what follows, is gone, or it is read from its
-        beginning. Always logged.
+        """The shard or partition cannot be read on from where it was left: it, or what follows, is gone, or it is read
+        from its beginning. Always logged.
         """
         self._positions.resets[reason].inc()
-        self._log.warning("position reset", shard=shard, reason=reason.value)
-
-    def checkpoint_failed(self, error_type: str, message: str) -> None:
-        """Positions could not be saved and are tried again; the next `checkpoint_saved` says that this is over."""
-        self._saving.failed(error_type, message)
-
-    def checkpoint_saved(self) -> None:
-        """What was to be saved of the mapping's positions is durable."""
-        self._saving.succeeded()
+        self._log.warning("position reset", **{self._lane_word: shard}, reason=reason.value)
 
     # The function
 
@@ -150,7 +148,7 @@ class MappingObserver:
         self._invoking.batch_events.observe(events)
         self._invoking.batch_bytes.observe(payload)
         if lane and newest > 0:
-            self._series.set_of_shard("iterator_age_seconds", lane, max(0.0, self._clock() - newest))
+            self._series.set_of_lane("iterator_age_seconds", lane, max(0.0, self._clock() - newest))
 
     def retrying(self, attempt: int) -> None:
         """The same batch is about to be sent again, for the `attempt`th time."""
@@ -254,11 +252,11 @@ class MappingObserver:
         self._alarm.look()
 
     def lane_closed(self, lane: str) -> None:
-        """There is no such lane any more, and of its shard no gauges; what was wrong with it is over."""
+        """There is no such lane any more, nor gauges of its shard or partition; what was wrong with it is over."""
         self._standing.close_lane(lane)
         self._polling.closed(lane)
         self._answers.closed(lane)
-        self._series.forget_shard(lane)
+        self._series.forget_lane(lane)
         self._alarm.look()
 
     def state(self, state: MappingState, reason: str) -> None:
@@ -296,6 +294,6 @@ class MappingObserver:
             "sourceType": self._facts.source_type,
             **self._standing.describe(self._clock()),
             "inFlight": int(self._invoking.in_use.value),
-            "lagRecords": None,
+            "lagRecords": self._group.lag,
             "counts": counts(self._series),
         }

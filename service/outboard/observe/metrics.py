@@ -1,6 +1,6 @@
 """Knows every series that is exposed now: the process's own, by prometheus_client, and those of each open mapping."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import assert_never
 
@@ -73,22 +73,27 @@ class MappingSeries:
         assert isinstance(series, Gauge), name
         return series
 
-    def set_of_shard(self, name: str, shard: str, value: float) -> None:
-        """Set a gauge of a shard, which is exposed from the first time on until `forget_shard`."""
+    def set_of_lane(self, name: str, lane: str, value: float) -> None:
+        """Set a gauge of a shard or a partition, which is exposed from the first time on until `forget_lane`."""
         metric = _BY_NAME[name]
         family = self.families.get(name)
         if family is None:
             return
-        gauge = family.get(shard)
+        gauge = family.get(lane)
         if gauge is None:
-            gauge = family[shard] = _series(metric, {"mapping": self.name, catalogue.SHARD: shard})
+            [label] = metric.labels
+            gauge = family[lane] = _series(metric, {"mapping": self.name, label: lane})
         assert isinstance(gauge, Gauge), name
         gauge.set(value)
 
-    def forget_shard(self, shard: str) -> None:
-        """The gauges of the shard are no longer exposed."""
-        for metric in catalogue.OF_SHARDS:
-            self.families.get(metric.name, {}).pop(shard, None)
+    def forget_lane(self, lane: str) -> None:
+        """The gauges of the shard or partition are no longer exposed."""
+        for metric in catalogue.OF_LANES:
+            self.families.get(metric.name, {}).pop(lane, None)
+
+    def of_lanes(self, name: str) -> Sequence[float]:
+        """What a gauge of shards or partitions stands at, of those that have one; none where the source has no such."""
+        return [each.value for each in self.families.get(name, {}).values() if isinstance(each, Gauge)]
 
     def histogram(self, name: str) -> Histogram:
         series = self._find(name, "")

@@ -19,9 +19,9 @@ value that a label can take, and its series go when the mapping goes. Facts that
 outboard_oldest_unsettled_age_seconds * on (mapping, instance) group_left (function_arn) outboard_mapping_info
 ```
 
-A gauge with the label `shard` has a series for each shard that is read, and none for one that is done or no longer read
-here. `outboard_oldest_unsettled_age_seconds` is worked out when it is asked for, from what is held, what is read ahead
-and what is not read yet; alerts should use it, since the others stand still while nothing happens.
+A gauge with the label `shard` or `partition` has a series for each one that is read, and none for one that is done or
+no longer read here. `outboard_oldest_unsettled_age_seconds` is worked out when it is asked for, from what is held, what
+is read ahead and what is not read yet; alerts should use it, since the others stand still while nothing happens.
 
 The metrics of the process and of the Python runtime (`process_*`, `python_*`) come with them.
 """
@@ -35,9 +35,11 @@ AWS's counts are sums over a period; `rate` gives the same per second (`increase
 |---|---|"""
 
 
-#: CloudWatch metrics of functions that no metric here has as its own, and the query that answers the same question.
+#: CloudWatch metrics that no metric here has as its own, and the query that answers the same question.
 OTHER_CLOUDWATCH: Sequence[tuple[str, str]] = (
     ("Errors", 'sum by (mapping) (rate(outboard_invocations_total{outcome=~"function_error|timeout"}[5m]))'),
+    ("MaxOffsetLag", "max by (mapping) (outboard_offset_lag)"),
+    ("SumOffsetLag", "sum by (mapping) (outboard_offset_lag)"),
     ("Throttles", 'sum by (mapping) (rate(outboard_invocations_total{outcome="throttled"}[5m]))'),
 )
 

@@ -24,14 +24,14 @@ class Saving:
         self._logged = False
 
     def failed(self, error_type: str, message: str) -> None:
-        """Positions could not be saved."""
+        """Positions could not be saved and are tried again; the next success says that this is over."""
         failure = Failure(self._clock(), shown(error_type), shown(message))
         self._positions.commit_errors[commit_error(error_type)].inc()
         self._trouble.not_saved(failure)
         self._logged |= self._warnings.write(failure.error_type, failure.at, "checkpoint failed", **failure.fields)
 
     def succeeded(self) -> None:
-        """Positions are durable; what kept them from being so is over."""
+        """What was to be saved of the mapping's positions is durable; what kept it from being so is over."""
         now = self._clock()
         self._positions.last_checkpoint.set(now)
         if not self._trouble.is_unsaved:

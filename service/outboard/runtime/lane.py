@@ -235,5 +235,14 @@ class BatchLane:
 
 def positions(records: Sequence[Record]) -> str:
     """Where these records stand at their source, in a form for a log line: the first and the last of many."""
-    shown = [str(record.identifier) for record in (records if len(records) <= 4 else (records[0], records[-1]))]
+    shown = [_position(record) for record in (records if len(records) <= 4 else (records[0], records[-1]))]
     return (" .. " if len(records) > 4 else ", ").join(shown)
+
+
+def _position(record: Record) -> str:
+    match record.identifier:
+        case str(identifier):
+            return identifier
+        case (partition, offset):
+            return f"{partition}@{offset}"
+    assert_never(record.identifier)

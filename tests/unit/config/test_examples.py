@@ -24,6 +24,7 @@ def mappings(name):
 def test_the_examples_are_there():
     assert [it.name for it in EXAMPLES] == [
         "from-aws-list.json",
+        "kafka.yaml",
         "kinesis.yaml",
         "localstack.yaml",
         "many-mappings-with-defaults.yaml",
@@ -73,6 +74,19 @@ def test_the_streams_of_the_example_give_up_as_their_comments_say():
     assert (clicks.retry_attempts, clicks.record_age, clicks.bisect_batch_on_function_error) == (5, 21600.0, True)
     assert (ledger.retry_attempts, ledger.record_age, ledger.concurrency_limit) == (None, None, 4)
     assert ledger.starting_position_timestamp == 1738281600.0
+
+
+def test_the_topics_of_the_example_are_read_as_their_comments_say():
+    clicks, orders = mappings("kafka.yaml")
+
+    assert (clicks.brokers, clicks.consumer_group) == (
+        "kafka-1.example.com:9093,kafka-2.example.com:9093",
+        "count-clicks",
+    )
+    assert (clicks.uses_tls, clicks.ca_reference, clicks.concurrency_limit) == (True, "file:///etc/kafka/ca.pem", 16)
+    assert (clicks.retry_attempts, clicks.record_age, clicks.window) == (5, 21600.0, 1.0)
+    assert (orders.brokers, orders.uses_tls, orders.ca_reference, orders.window) == ("", True, None, 0.5)
+    assert (orders.consumer_group, orders.concurrency_limit) == (orders.uuid, None)
 
 
 def test_a_saved_listing_of_aws_is_taken_as_it_is():

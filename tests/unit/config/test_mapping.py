@@ -4,9 +4,9 @@ from botocore.model import ServiceModel, StructureShape
 
 from outboard.config.arns import Arn, SourceType
 from outboard.config.mapping import EventSourceMapping
-from outboard.config.resolving import MAPPING_FIELDS
+from outboard.config.resolving import MAPPING_FIELDS, resolve
 from outboard.config.sentences import names_at
-from tests.unit.config.snippets import FIFO, QUEUE, STREAM, mapping, written
+from tests.unit.config.snippets import FIFO, MSK, QUEUE, STREAM, mapping, written
 
 OURS = {
     "Name",
@@ -117,12 +117,99 @@ def test_the_smaller_of_both_concurrency_limits_counts(fields, limit):
     assert mapping(**fields).concurrency_limit == limit
 
 
+def kafka(brokers=("kafka:9092",), **fields):
+    """A mapping of a self-managed cluster."""
+    whole = {
+        "Name": "events",
+        "FunctionName": "process",
+        "SelfManagedEventSource": {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": list(brokers)}},
+        "Topics": ["clicks"],
+        "StartingPosition": "LATEST",
+    }
+    resolved = resolve({**whole, **fields})
+    assert resolved.broken == ()
+    return resolved.mapping
+
+
+def msk(**fields):
+    return mapping(EventSourceArn=MSK, Topics=["clicks"], StartingPosition="LATEST", **fields)
+
+
+def ca(uri):
+    return [{"Type": "VPC_SUBNET", "URI": "subnet:s"}, {"Type": "SERVER_ROOT_CA_CERTIFICATE", "URI": uri}]
+
+
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [
+        ({"ProvisionedPollerConfig": {"MaximumPollers": 7}}, 7),
+        ({"ProvisionedPollerConfig": {"MaximumPollers": 7}, "MaximumConcurrency": 3}, 3),
+        ({"ProvisionedPollerConfig": {"MaximumPollers": 2}, "MaximumConcurrency": 3}, 2),
+        ({"ProvisionedPollerConfig": {"MinimumPollers": 4}}, None),
+    ],
+)
+def test_kafkas_pollers_at_most_are_a_limit_of_concurrency(fields, limit):
+    assert [kafka(**fields).concurrency_limit, msk(**fields).concurrency_limit] == [limit, limit]
+
+
+def test_a_self_managed_kafka_tells_what_its_consumer_needs_to_know():
+    it = kafka(("b1:9092", "b2:9093"))
+
+    assert (it.topic, it.brokers, it.consumer_group) == ("clicks", "b1:9092,b2:9093", it.uuid)
+    assert (it.uses_tls, it.ca_reference, it.source_type) == (False, None, SourceType.KAFKA)
+
+
+def test_msks_brokers_are_its_endpoint_or_left_to_be_asked_for():
+    it = msk(SourceEndpointUrl="b-1:9094,b-2:9094")
+
+    assert (it.topic, it.brokers, msk().brokers) == ("clicks", "b-1:9094,b-2:9094", "")
+    assert (it.uses_tls, it.ca_reference, it.consumer_group) == (True, None, it.uuid)
+
+
+def test_the_consumer_group_is_the_one_that_is_named():
+    named = {"ConsumerGroupId": "mine"}
+
+    groups = [
+        kafka(SelfManagedKafkaEventSourceConfig=named).consumer_group,
+        msk(AmazonManagedKafkaEventSourceConfig=named).consumer_group,
+    ]
+
+    assert groups == ["mine", "mine"]
+
+
+def test_a_group_that_is_not_named_is_the_mappings_uuid_whatever_else_the_block_says():
+    it = kafka(SelfManagedKafkaEventSourceConfig={"ConsumptionMode": "Stream"})
+
+    assert it.consumer_group == it.uuid
+
+
+@pytest.mark.parametrize(
+    ("fields", "tls"),
+    [
+        ({}, False),
+        ({"Tls": True}, True),
+        ({"SourceAccessConfigurations": ca("env:CA")}, True),
+        ({"SourceAccessConfigurations": ca("env:CA")[:1]}, False),
+    ],
+)
+def test_a_ca_means_tls_and_a_subnet_does_not(fields, tls):
+    assert kafka(**fields).uses_tls is tls
+
+
+def test_where_the_ca_is_stands_among_the_access_configurations():
+    assert msk(SourceAccessConfigurations=ca("file:///etc/ca.pem")).ca_reference == "file:///etc/ca.pem"
+
+
+def test_msk_may_be_read_in_the_clear():
+    assert msk(Tls=False).uses_tls is False
+
+
 def test_the_window_is_in_seconds_and_half_a_second_where_aws_has_it_so():
-    kafka = EventSourceMapping.model_validate(
+    stream = EventSourceMapping.model_validate(
         written(UUID="14e0db71-5d35-4eb5-b481-8945cf9d10c2", EventSourceArn=STREAM, BatchSize=100)
     )
 
-    assert [mapping().window, mapping(MaximumBatchingWindowInSeconds=3).window, kafka.window] == [0.0, 3.0, 0.5]
+    assert [mapping().window, mapping(MaximumBatchingWindowInSeconds=3).window, stream.window] == [0.0, 3.0, 0.5]
 
 
 def test_a_time_in_iso_8601_is_the_same_as_in_epoch_seconds():

@@ -19,7 +19,7 @@ from tests.unit.config.snippets import (
     written,
 )
 
-NOT_YET = "source, and Outboard carries out only SQS and Kinesis so far; leave this mapping with AWS"
+NOT_YET = "source, and Outboard carries out only SQS, Kinesis and Kafka so far; leave this mapping with AWS"
 
 
 def test_default_uuids_never_change():
@@ -187,19 +187,6 @@ def test_neutral_values_of_what_is_not_carried_out_for_kinesis_are_accepted():
             },
         ),
         (TABLE, "DynamoDB", {"StartingPosition": "LATEST", "ParallelizationFactor": 2}),
-        (
-            MSK,
-            "Kafka",
-            {
-                "Topics": ["events"],
-                "StartingPosition": "LATEST",
-                "AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "mine"},
-                "SourceAccessConfigurations": [{"Type": "SASL_SCRAM_512_AUTH", "URI": "file:///etc/kafka"}],
-                "SourceEndpointUrl": "b-1:9096,b-2:9096",
-                "ProvisionedPollerConfig": {"MinimumPollers": 1, "MaximumPollers": 2000, "PollerGroupName": "all"},
-                "DestinationConfig": {"OnFailure": {"Destination": "kafka://failed"}},
-            },
-        ),
         (BROKER, "ActiveMQ", {"Queues": ["orders"]}),
         (
             CLUSTER,
@@ -212,38 +199,96 @@ def test_a_right_mapping_of_another_source_is_only_refused_for_now(arn, label, f
     assert complaints(written(EventSourceArn=arn, **fields)) == [("EventSourceArn", f"is a {label} {NOT_YET}")]
 
 
+KAFKA = {
+    "Name": "events",
+    "FunctionName": "process",
+    "SelfManagedEventSource": SELF_MANAGED,
+    "Topics": ["events"],
+    "StartingPosition": "LATEST",
+}
+
+
 @pytest.mark.parametrize(
     "fields",
     [
-        {"Topics": ["events"], "StartingPosition": "TRIM_HORIZON"},
-        {"Topics": ["e"], "StartingPosition": "LATEST", "SourceAccessConfigurations": [{"Type": "IAM_AUTH"}]},
-        {"Topics": ["events"], "SelfManagedKafkaEventSourceConfig": {"ConsumptionMode": "Queue"}},
+        {"StartingPosition": "TRIM_HORIZON", "BatchSize": 10_000},
+        {"StartingPosition": "AT_TIMESTAMP", "StartingPositionTimestamp": "2025-01-31T12:00:00+02:00"},
         {
-            "Topics": ["events"],
-            "StartingPosition": "LATEST",
+            "MaximumBatchingWindowInSeconds": 300,
+            "MaximumRecordAgeInSeconds": 604_800,
+            "MaximumRetryAttempts": 10_000,
+            "BisectBatchOnFunctionError": True,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "MaximumConcurrency": 1,
+        },
+        {"SelfManagedKafkaEventSourceConfig": {"ConsumerGroupId": "mine", "ConsumptionMode": "Stream"}},
+        {"ProvisionedPollerConfig": {"MinimumPollers": 1, "MaximumPollers": 2000, "PollerGroupName": ""}},
+        {
             "SourceAccessConfigurations": [
-                {"Type": "OAUTHBEARER_AUTH", "URI": "env:OAUTH"},
-                {"Type": "OAUTHBEARER_SCOPE", "URI": "kafka"},
+                {"Type": "VPC_SUBNET", "URI": "subnet:subnet-1"},
+                {"Type": "VPC_SECURITY_GROUP", "URI": "security_group:sg-1"},
                 {
                     "Type": "SERVER_ROOT_CA_CERTIFICATE",
                     "URI": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:ca",
                 },
-            ],
-            "SelfManagedKafkaEventSourceConfig": {
-                "SchemaRegistryConfig": {
-                    "SchemaRegistryURI": "https://registry:8081",
-                    "EventRecordFormat": "JSON",
-                    "AccessConfigs": [{"Type": "BASIC_AUTH", "URI": "env:REGISTRY"}],
-                    "SchemaValidationConfigs": [{"Attribute": "VALUE"}],
-                }
-            },
+            ]
         },
     ],
 )
-def test_a_right_mapping_of_a_self_managed_kafka_is_only_refused_for_now(fields):
-    whole = {"Name": "events", "FunctionName": "process", "SelfManagedEventSource": SELF_MANAGED, **fields}
+def test_a_kafka_mapping_may_go_to_awss_limits(fields):
+    assert complaints({**KAFKA, **fields}) == []
 
-    assert complaints(whole) == [("SelfManagedEventSource", f"is a Kafka {NOT_YET}")]
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"AmazonManagedKafkaEventSourceConfig": {"ConsumerGroupId": "mine"}, "SourceEndpointUrl": "b-1:9094,b-2:65535"},
+        {"SourceAccessConfigurations": [{"Type": "SERVER_ROOT_CA_CERTIFICATE", "URI": "file:///etc/ca.pem"}]},
+        {"Tls": False},
+    ],
+)
+def test_an_msk_mapping_needs_no_login_no_certificate_and_no_brokers(fields):
+    assert complaints(written(EventSourceArn=MSK, Topics=["events"], StartingPosition="LATEST", **fields)) == []
+
+
+def test_what_is_left_out_of_a_kafka_mapping_has_awss_defaults():
+    it = resolve(KAFKA).mapping
+
+    assert it is not None
+    assert (it.batch_size, it.window, it.retry_attempts, it.record_age) == (100, 0.5, None, None)
+    assert (it.bisect_batch_on_function_error, it.report_batch_item_failures, it.concurrency_limit) == (
+        False,
+        False,
+        None,
+    )
+
+
+def test_neutral_values_of_what_is_not_carried_out_for_kafka_are_accepted():
+    neutral = {
+        "DestinationConfig": {"OnFailure": {}},
+        "FilterCriteria": {"Filters": []},
+        "KMSKeyArn": "",
+        "ParallelizationFactor": 1,
+        "TumblingWindowInSeconds": 0,
+        "ScalingConfig": {},
+        "Queues": [],
+    }
+
+    assert resolve({**KAFKA, **neutral}) == resolve(KAFKA)
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999", "009092", "\u0661"])
+def test_a_brokers_port_is_one(port):
+    own = {"Endpoints": {"KAFKA_BOOTSTRAP_SERVERS": [f"kafka:{port}"]}}
+    msk = written(
+        EventSourceArn=MSK, Topics=["events"], StartingPosition="LATEST", SourceEndpointUrl=f"b-1:9092,b-2:{port}"
+    )
+
+    assert complaints({**KAFKA, "SelfManagedEventSource": own}) == [
+        ("SelfManagedEventSource", "is not a broker's address; write HOST:PORT")
+    ]
+    assert complaints(msk) == [("SourceEndpointUrl", "is not a list of MSK's brokers; write HOST:PORT,HOST:PORT")]
 
 
 def test_defaults_are_merged_field_by_field_and_whole():

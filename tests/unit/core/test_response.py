@@ -233,3 +233,13 @@ def test_exactly_the_positions_of_the_listed_identifiers_fail(data: st.DataObjec
     listed = data.draw(st.lists(st.sampled_from(identifiers), min_size=1))
     expected = tuple(index for index, identifier in enumerate(identifiers) if identifier in listed)
     assert judge(listing(*listed), batch(*identifiers)) == Failed(expected)
+
+
+@given(st.data(), st.lists(st.tuples(st.sampled_from(["t-0", "t-1"]), st.integers(0, 2**63 - 1)), min_size=1))
+def test_exactly_the_positions_of_the_listed_offsets_fail(data: st.DataObject, offsets: list[tuple[str, int]]) -> None:
+    listed = data.draw(st.lists(st.sampled_from(offsets), min_size=1))
+    body = listing(*[{"partition": partition, "offset": offset} for partition, offset in listed])
+    expected = tuple(index for index, identifier in enumerate(offsets) if identifier in listed)
+    assert judge(body, batch(*offsets)) == Failed(expected)
+    unknown = listing({"partition": "t-2", "offset": offsets[0][1]})
+    assert isinstance(judge(unknown, batch(*offsets)), Invalid)

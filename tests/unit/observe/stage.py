@@ -29,6 +29,15 @@ CLICKS = MappingFacts(
 )
 
 
+TRADES = MappingFacts(
+    name="trades",
+    uuid="0a1b2c3d-0000-5000-8000-000000000003",
+    source_type="kafka",
+    function_arn="arn:aws:lambda:eu-west-1:123456789012:function:book-trades",
+    batch_size=500,
+)
+
+
 class Clock:
     """Epoch seconds that stand still until a test moves them."""
 

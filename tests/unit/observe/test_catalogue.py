@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from outboard.observe.catalogue import METRICS, OF_SHARDS, SOURCE_TYPES, Kind, Metric, of_mapping, of_process
+from outboard.observe.catalogue import METRICS, OF_LANES, SOURCE_TYPES, Kind, Metric, of_mapping, of_process
+from outboard.observe.facts import MappingFacts
 
 BASE_UNITS = {"seconds", "bytes", "events"}
 OTHER_UNITS = re.compile(
@@ -67,8 +68,9 @@ def test_histograms_alone_have_buckets_which_ascend_and_name_a_unit(metric: Metr
 
 @each_metric
 def test_a_metric_of_a_mapping_has_closed_labels_but_for_info_and_for_gauges_of_shards(metric: Metric) -> None:
-    if metric in OF_SHARDS:
-        assert (metric.kind, dict(metric.labels)) == (Kind.GAUGE, {"shard": ()})
+    if metric in OF_LANES:
+        assert metric.kind is Kind.GAUGE
+        assert dict(metric.labels) in ({"shard": ()}, {"partition": ()})
     elif metric.sources and metric.name != "mapping_info":
         assert all(metric.labels.values())
         assert len(metric.labels) <= 1
@@ -112,6 +114,35 @@ def test_queues_and_streams_have_what_the_other_has_not() -> None:
     }
 
 
+def test_a_consumer_group_has_what_neither_queues_nor_streams_have_and_no_age_of_an_iterator() -> None:
+    of_sqs, of_kinesis, of_kafka = (
+        {metric.name for metric in of_mapping(source)} for source in ("sqs", "kinesis", "kafka")
+    )
+
+    assert of_kafka - of_sqs - of_kinesis == {
+        "offset_lag",
+        "partitions_owned",
+        "rebalances_total",
+        "committed_events_total",
+        "discarded_events_total",
+        "expired_events_total",
+    }
+    assert (of_kafka & of_kinesis) - of_sqs == {
+        "position_resets_total",
+        "commit_errors_total",
+        "unsaved_checkpoint_age_seconds",
+        "last_checkpoint_timestamp_seconds",
+    }
+    assert (of_kafka & of_sqs) - of_kinesis == {"pollers"}
+
+
+def test_a_lane_has_the_label_that_its_source_calls_it_by() -> None:
+    for source in SOURCE_TYPES:
+        labels = {label for metric in of_mapping(source) if metric in OF_LANES for label in metric.labels}
+
+        assert labels <= {MappingFacts(name="m", uuid="u", source_type=source).lane_word}
+
+
 def test_every_count_that_cloudwatch_has_for_sqs_is_there_under_its_prometheus_name() -> None:
     names = {metric.cloudwatch: metric.full_name for metric in of_mapping("sqs") if metric.cloudwatch}
 
@@ -136,4 +167,22 @@ def test_every_metric_that_cloudwatch_has_for_streams_is_there_under_its_prometh
         "DroppedEventCount": "outboard_dropped_events_total",
         "IteratorAge": "outboard_iterator_age_seconds",
         "CommitErrorCount": "outboard_commit_errors_total",
+    }.items() <= names.items()
+
+
+def test_every_metric_that_cloudwatch_has_for_kafka_is_there_under_its_prometheus_name() -> None:
+    names = {metric.cloudwatch: metric.full_name for metric in of_mapping("kafka") if metric.cloudwatch}
+
+    assert {
+        "PolledEventCount": "outboard_polled_events_total",
+        "FilteredOutEventCount": "outboard_filtered_out_events_total",
+        "InvokedEventCount": "outboard_invoked_events_total",
+        "FailedInvokeEventCount": "outboard_failed_invoke_events_total",
+        "DroppedEventCount": "outboard_dropped_events_total",
+        "CommittedEventCount": "outboard_committed_events_total",
+        "CommitErrorCount": "outboard_commit_errors_total",
+        "PollingErrorCount": "outboard_polling_errors_total",
+        "InvokeErrorCount": "outboard_invoke_errors_total",
+        "OffsetLag": "outboard_offset_lag",
+        "ProvisionedPollers": "outboard_pollers",
     }.items() <= names.items()

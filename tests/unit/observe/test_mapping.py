@@ -436,7 +436,7 @@ def test_a_position_that_is_lost_is_counted_by_reason_and_logged() -> None:
     stage = Stage(CLICKS)
     stage.observer.position_reset("shard-1", PositionReset.UNKNOWN_SEQUENCE_NUMBER)
 
-    assert [stage.value("position_resets_total", reason=reason.value) for reason in PositionReset] == [1, 0, 0]
+    assert [stage.value("position_resets_total", reason=reason.value) for reason in PositionReset] == [1, 0, 0, 0]
     assert stage.lines == [
         {
             "event": "position reset",

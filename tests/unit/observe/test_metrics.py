@@ -110,14 +110,29 @@ def test_the_gauges_of_a_shard_are_there_from_their_first_value_until_they_are_f
     labels = {"mapping": "clicks", "shard": "shard-1"}
     read = metrics.registry.get_sample_value
     seen = [read("outboard_behind_latest_seconds", labels)]
-    series.set_of_shard("behind_latest_seconds", "shard-1", 5.0)
-    series.set_of_shard("iterator_age_seconds", "shard-1", 7.0)
+    series.set_of_lane("behind_latest_seconds", "shard-1", 5.0)
+    series.set_of_lane("iterator_age_seconds", "shard-1", 7.0)
     seen += [read(f"outboard_{name}", labels) for name in ("behind_latest_seconds", "iterator_age_seconds")]
-    series.forget_shard("shard-1")
+    series.forget_lane("shard-1")
     seen += [read(f"outboard_{name}", labels) for name in ("behind_latest_seconds", "iterator_age_seconds")]
 
     assert seen == [None, 5.0, 7.0, None, None]
     assert b"shard-1" not in metrics.expose()[0]
+
+
+def test_the_gauge_of_a_partition_says_so_and_can_be_added_up() -> None:
+    metrics = Metrics()
+    series = metrics.open(named("trades", "kafka"))
+    seen = [series.of_lanes("offset_lag")]
+    for partition, lag in (("0", 5.0), ("1", 7.0), ("0", 6.0)):
+        series.set_of_lane("offset_lag", partition, lag)
+    seen.append(series.of_lanes("offset_lag"))
+
+    assert seen == [[], [6.0, 7.0]]
+    assert metrics.registry.get_sample_value("outboard_offset_lag", {"mapping": "trades", "partition": "1"}) == 7.0
+    series.forget_lane("1")
+    assert series.of_lanes("offset_lag") == [6.0]
+    assert metrics.open(named("orders")).of_lanes("offset_lag") == []
 
 
 @given(shards=st.dictionaries(st.text(max_size=8), st.floats(0, 1e6), max_size=4))
@@ -125,7 +140,7 @@ def test_the_gauges_of_shards_are_written_as_prometheus_client_writes_them(shard
     metrics = Metrics()
     series = metrics.open(named("clicks", "kinesis"))
     for shard, behind in shards.items():
-        series.set_of_shard("behind_latest_seconds", shard, behind)
+        series.set_of_lane("behind_latest_seconds", shard, behind)
 
     assert ours(metrics.expose()[0]) == ours(generate_latest(metrics.registry))
     assert ours(metrics.expose(OPENMETRICS)[0]) == ours(generate_openmetrics(metrics.registry))

@@ -1,7 +1,7 @@
 """A lane takes records, batches them, has one batch in flight, and leaves nothing behind when it is stopped."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from outboard.core.batcher import BatchLimits
 from outboard.core.delivery import OnFailure, Policy
 from outboard.core.outcome import FunctionFailed, Outcome, Succeeded, Throttled, TooLarge, Unavailable
+from outboard.core.records import Record
 from outboard.observe.facts import MappingFacts
 from outboard.observe.trouble import iso
 from outboard.runtime.lane import BatchLane, Work, positions
@@ -666,3 +667,11 @@ async def test_an_ended_lane_holds_nothing_and_is_not_blocked() -> None:
 @pytest.mark.parametrize(("identifiers", "shown"), [("a", "a"), ("a b c d", "a, b, c, d"), ("a b c d e", "a .. e")])
 def test_positions_name_few_records_and_the_ends_of_many(identifiers: str, shown: str) -> None:
     assert positions(records(identifiers)) == shown
+
+
+@pytest.mark.parametrize(
+    ("offsets", "shown"),
+    [([15], "orders-0@15"), ([1, 2], "orders-0@1, orders-0@2"), (range(9), "orders-0@0 .. orders-0@8")],
+)
+def test_a_position_in_a_partition_is_its_offset(offsets: Sequence[int], shown: str) -> None:
+    assert positions([Record(("orders-0", offset), b"{}") for offset in offsets]) == shown

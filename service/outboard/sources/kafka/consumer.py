@@ -4,30 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-
-class Message(Protocol):
-    """One record as it comes off the wire; aiokafka's `ConsumerRecord` is one."""
-
-    @property
-    def offset(self) -> int: ...
-
-    @property
-    def timestamp(self) -> int:
-        """Epoch milliseconds; 0 or less: unknown."""
-
-    @property
-    def timestamp_type(self) -> int | None:
-        """0: set by whoever wrote the record; 1: by the broker when it came."""
-
-    @property
-    def key(self) -> bytes | None: ...
-
-    @property
-    def value(self) -> bytes | None:
-        """None: a tombstone."""
-
-    @property
-    def headers(self) -> Sequence[tuple[str, bytes | None]]: ...
+from outboard.events.kafka import Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +27,40 @@ class Since:
 Start = Earliest | Latest | Since
 
 
+@dataclass(frozen=True, slots=True)
+class FetchLimits:
+    """How many bytes a broker may answer a fetch with, of one partition and of all: what is held beside the budget's
+    records, as it came off the wire.
+    """
+
+    partition: int
+    broker: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerSpec:
+    """What a consumer needs to know.
+
+    Attributes:
+        mapping: the mapping's name, which the brokers see as part of the client's.
+        brokers: HOST:PORT, several joined by commas; empty: MSK is asked for those of `arn`.
+        arn: the cluster's, None for a self-managed one.
+        ca: where the certificates of the CAs are that signed the brokers' (`file:///PATH`, `env:NAME`, a Secrets
+            Manager ARN); None: those of the system.
+        role: under which AWS is asked for the two; None: the process's own identity.
+    """
+
+    mapping: str
+    uuid: str
+    topic: str
+    group: str
+    brokers: str
+    tls: bool
+    arn: str | None = None
+    ca: str | None = None
+    role: str | None = None
+
+
 class Group(Protocol):
     """Who is told when the group is divided anew."""
 
@@ -59,16 +70,20 @@ class Group(Protocol):
         """
 
     def assigned(self, partitions: frozenset[int]) -> None:
-        """These are ours from now on, in a new generation. They are paused: each is read once `seek` says from where."""
+        """These are ours from now on, in a new generation. They are paused: each is read once `seek` says where."""
 
 
 class Consumer(Protocol):
-    """A member of a group. What fails raises `ConsumerError`; nothing but `start`, `partitions` and `stop` may be
-    called before `join`.
+    """A member of a group. What fails raises `ConsumerError`. Between `start` and `join` the group can be asked for its
+    offsets and, while it has no members, be given some.
     """
 
     async def start(self) -> None:
         """Connect to the cluster."""
+
+    @property
+    def brokers(self) -> str:
+        """The addresses that it was started with, as events name them: HOST:PORT, joined by commas."""
 
     async def partitions(self) -> frozenset[int]:
         """The topic's partitions; empty: there is no such topic. Creates none."""
@@ -105,8 +120,13 @@ class Consumer(Protocol):
     def fetched(self, partition: int) -> float:
         """When the broker last answered a fetch of it, epoch seconds; 0: never yet."""
 
+    def trouble(self) -> "ConsumerError | None":
+        """What is wrong with the way to the cluster, if anything has been since a fetch was last answered."""
+
     async def commit(self, offsets: Mapping[int, int]) -> None:
-        """Make these the group's offsets: where to read on. Raises `NotOurs` once the group has moved on."""
+        """Make these the group's offsets: where to read on. Raises `NotOurs` once the group has moved on, and before
+        `join` if it has members.
+        """
 
 
 class ConsumerError(Exception):

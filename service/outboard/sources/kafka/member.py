@@ -1,0 +1,286 @@
+"""Knows aiokafka: one member of a consumer group, as a Kafka source asks for it."""
+
+import asyncio
+import contextlib
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
+from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    CorruptRecordException,
+    IllegalStateError,
+    KafkaError,
+    OffsetOutOfRangeError,
+)
+
+from outboard.events.kafka import Message
+from outboard.sources.kafka import complaints
+from outboard.sources.kafka.consumer import (
+    ConsumerError,
+    ConsumerSpec,
+    Earliest,
+    FetchLimits,
+    Group,
+    Latest,
+    NotOurs,
+    OffsetOutOfRange,
+    Since,
+    Start,
+)
+
+#: A member that says nothing for so long is taken for dead, and how often it says something; milliseconds.
+SESSION_MS = 10_000
+_HEARTBEAT_MS = 3_000
+
+#: So long the group waits for a member that still has something to finish, milliseconds; ours takes 20 s at most.
+REBALANCE_MS = 60_000
+
+#: aiokafka would leave the group after so long without a read; a function may take longer, and a lane that does not
+#: read is none that hangs. The longest that the protocol can say, milliseconds.
+_NEVER_MS = 2**31 - 1
+
+#: Partitions that were added, and brokers that moved, are seen after so long, milliseconds.
+_METADATA_MS = 60_000
+
+#: Seconds that one question to the cluster may take, and leaving it.
+_PATIENCE = 15.0
+_LEAVING = 5.0
+
+#: Seconds that an error counts as the present state if no fetch was answered since.
+_TROUBLE_LASTS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a cluster is reached: `brokers` as HOST:PORT joined by commas; without `tls` in the clear."""
+
+    brokers: str
+    tls: ssl.SSLContext | None = None
+
+
+class GroupMember:
+    """One member, from `start` to `stop`."""
+
+    def __init__(self, spec: ConsumerSpec, fetch: FetchLimits, way: Callable[[], Awaitable[Way]]) -> None:
+        """`way` finds out how the cluster is reached, anew for each start; raises `ConsumerError`."""
+        self._spec = spec
+        self._fetch = fetch
+        self._find_way = way
+        self._said: tuple[float, ConsumerError] | None = None
+        self._joined = False
+        self.brokers = spec.brokers
+
+    async def start(self) -> None:
+        way = await self._find_way()
+        self.brokers = way.brokers
+        complaints.listen()
+        # Whatever the library starts inherits this context, and with it who is told of its errors.
+        told = complaints.listener.set(self._heard)
+        try:
+            self._consumer = self._made(way)
+            async with asyncio.timeout(2 * _PATIENCE):
+                await self._consumer.start()
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.stop()
+            reason = self._said[1].message if self._said else str(error) or "it took too long"
+            code = self._said[1].error_type if self._said else type(error).__name__
+            remedy = _REMEDIES.get(code, "check the brokers' addresses, Tls and the network")
+            message = f"cannot connect to {way.brokers}: {reason}; {remedy}"
+            raise ConsumerError(code, message, fatal=True) from None
+        finally:
+            complaints.listener.reset(told)
+
+    def _made(self, way: Way) -> AIOKafkaConsumer:
+        # The library keeps what was assigned on the class: each consumer has its own, or mappings would share it.
+        sticky = type("Sticky", (StickyPartitionAssignor,), {})
+        return AIOKafkaConsumer(
+            bootstrap_servers=way.brokers.split(","),
+            client_id=f"outboard-{self._spec.mapping}",
+            group_id=self._spec.group,
+            security_protocol="SSL" if way.tls else "PLAINTEXT",
+            ssl_context=way.tls,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            isolation_level="read_committed",
+            partition_assignment_strategy=(sticky, RoundRobinPartitionAssignor),
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=_HEARTBEAT_MS,
+            rebalance_timeout_ms=REBALANCE_MS,
+            max_poll_interval_ms=_NEVER_MS,
+            metadata_max_age_ms=_METADATA_MS,
+            max_partition_fetch_bytes=self._fetch.partition,
+            fetch_max_bytes=self._fetch.broker,
+        )
+
+    async def partitions(self) -> frozenset[int]:
+        topic = self._spec.topic
+        with _translated():
+            async with asyncio.timeout(_PATIENCE):
+                if topic not in await self._consumer.topics():
+                    return frozenset()
+                await self._consumer.beginning_offsets(
+                    [TopicPartition(topic, 0)]
+                )  # which learns what the topic is like
+            found = frozenset(self._consumer.partitions_for_topic(topic) or ())
+            if not self._joined:
+                # As nobody's member, so that the group can be given offsets.
+                tps = [TopicPartition(topic, partition) for partition in found]
+                self._consumer.assign(tps)
+                self._consumer.pause(*tps)
+        return found
+
+    def join(self, group: Group) -> None:
+        self._joined = True
+        self._consumer.unsubscribe()
+        self._consumer.subscribe([self._spec.topic], listener=_Listener(self._consumer, group))
+
+    async def stop(self) -> None:
+        consumer = getattr(self, "_consumer", None)
+        if consumer is None:
+            return
+        # An error on the way out has nobody left to be told.
+        with contextlib.suppress(KafkaError, OSError, TimeoutError):
+            async with asyncio.timeout(_LEAVING):
+                await consumer.stop()
+
+    async def committed(self, partitions: frozenset[int]) -> Mapping[int, int]:
+        found: dict[int, int] = {}
+        with _translated():
+            async with asyncio.timeout(_PATIENCE):
+                for partition in sorted(partitions):
+                    offset = await self._consumer.committed(self._tp(partition))
+                    if offset is not None:
+                        found[partition] = offset
+        return found
+
+    async def offsets(self, partitions: frozenset[int], start: Start) -> Mapping[int, int]:
+        consumer, tps = self._consumer, [self._tp(partition) for partition in partitions]
+        with _translated():
+            async with asyncio.timeout(_PATIENCE):
+                match start:
+                    case Earliest():
+                        found = await consumer.beginning_offsets(tps)
+                    case Latest():
+                        found = await consumer.end_offsets(tps)
+                    case Since(moment):
+                        ends = await consumer.end_offsets(tps)  # first: what comes in between must not be passed over
+                        moments = await consumer.offsets_for_times(dict.fromkeys(tps, int(moment * 1000)))
+                        found = {tp: moments[tp].offset if moments[tp] else ends[tp] for tp in tps}
+                    case _:
+                        assert_never(start)
+        return {tp.partition: offset for tp, offset in found.items()}
+
+    def seek(self, partition: int, offset: int) -> None:
+        tp = self._tp(partition)
+        with _translated():
+            self._consumer.seek(tp, offset)
+            self._consumer.resume(tp)
+
+    def pause(self, partition: int) -> None:
+        with _translated():
+            self._consumer.pause(self._tp(partition))
+
+    async def take(self, partition: int, limit: int, seconds: float) -> Sequence[Message]:
+        tp = self._tp(partition)
+        try:
+            found = await self._consumer.getmany(tp, timeout_ms=int(seconds * 1000), max_records=limit)
+        except OffsetOutOfRangeError as error:
+            raise OffsetOutOfRange(partition, next(iter(error.args[0].values()))) from None
+        except CorruptRecordException as error:
+            message = f"partition {partition} holds a record that fails its check sum: {error}; it is tried again"
+            raise ConsumerError("CorruptRecord", message) from None
+        except IllegalStateError:
+            return ()  # it went elsewhere while we waited
+        except (KafkaError, ConsumerStoppedError) as error:
+            raise self._failed(error) from None
+        messages: Sequence[Message] = found.get(tp, ())
+        return messages
+
+    async def position(self, partition: int) -> int:
+        with _translated():
+            async with asyncio.timeout(_PATIENCE):
+                return int(await self._consumer.position(self._tp(partition)))
+
+    def end(self, partition: int) -> int | None:
+        with contextlib.suppress(AssertionError):  # it is not ours any more
+            end: int | None = self._consumer.highwater(self._tp(partition))
+            return end
+        return None
+
+    def fetched(self, partition: int) -> float:
+        with contextlib.suppress(AssertionError):
+            return float(self._consumer.last_poll_timestamp(self._tp(partition)) or 0) / 1000
+        return 0.0
+
+    def trouble(self) -> ConsumerError | None:
+        if self._said is None:
+            return None
+        at, error = self._said
+        if time.time() - at > _TROUBLE_LASTS or any(
+            self.fetched(tp.partition) > at for tp in self._consumer.assignment()
+        ):
+            self._said = None
+            return None
+        return error
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        try:
+            with _translated():
+                async with asyncio.timeout(_PATIENCE):
+                    await self._consumer.commit({self._tp(partition): offset for partition, offset in offsets.items()})
+        except ConsumerError as error:
+            if error.error_type in _NOT_OURS:
+                raise NotOurs from None
+            raise
+
+    def _tp(self, partition: int) -> TopicPartition:
+        return TopicPartition(self._spec.topic, partition)
+
+    def _heard(self, error_type: str, text: str) -> None:
+        self._said = (time.time(), ConsumerError(error_type, text))
+
+    def _failed(self, error: Exception) -> ConsumerError:
+        """What ended the library's own tasks ends this consumer; what a broker refused may be granted later."""
+        unexpected = isinstance(error, ConsumerStoppedError) or type(error) is KafkaError
+        return ConsumerError(type(error).__name__, str(error) or type(error).__name__, fatal=unexpected)
+
+
+_REMEDIES = {
+    "CERTIFICATE_VERIFY_FAILED": "name the CA that signed the brokers' certificates as SERVER_ROOT_CA_CERTIFICATE in "
+    "SourceAccessConfigurations",
+}
+
+_NOT_OURS = frozenset({CommitFailedError.__name__, IllegalStateError.__name__})
+
+
+@contextlib.contextmanager
+def _translated() -> Iterator[None]:
+    """What the library raises, in the words of the port."""
+    try:
+        yield
+    except TimeoutError:
+        raise ConsumerError("KafkaTimeout", f"the cluster did not answer for {_PATIENCE:.0f} s") from None
+    except (KafkaError, OSError) as error:
+        raise ConsumerError(type(error).__name__, str(error) or type(error).__name__) from None
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library insists on its own class
+    """Passes on what the group is told."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, group: Group) -> None:
+        self._consumer = consumer
+        self._group = group
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002 - always all of them
+        await self._group.revoked()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        self._consumer.pause(*assigned)  # nothing is to be fetched from where the library thinks it should be
+        self._group.assigned(frozenset(tp.partition for tp in assigned))

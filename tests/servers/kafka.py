@@ -1,0 +1,116 @@
+"""Starts Apache Kafka itself, one node that is broker and controller, on free ports; it can be killed and come back."""
+
+import os
+import socket
+import subprocess
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.maven import Artifacts
+from tests.servers.processes import Child, ServerFailed
+from tests.servers.tools import find_tool, free_port
+from tests.unit.aws.certificates import Authority
+
+_ARTIFACTS = Artifacts("kafka", ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36"))
+
+_PROPERTIES = """process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL
+ssl.keystore.type=PEM
+ssl.keystore.location={keystore}
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+auto.create.topics.enable=false
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=2000
+broker.heartbeat.interval.ms=500
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificates:
+    """PEM files: the CA that signed the broker's certificate, and one that signed nothing of its."""
+
+    ca: Path
+    untrusted: Path
+
+
+class Kafka:
+    """A broker; `bootstrap` is the HOST:PORT of its plain listener, `tls_bootstrap` that of the other, whose certificate
+    `certificates` is about. After `kill` it is gone as by kill -9, until `start`, with its data and its ports.
+    """
+
+    def __init__(self, folder: Path, *, heap_mb: int, measured: bool) -> None:
+        java, jars = find_tool("java"), _ARTIFACTS.fetch()
+        self._folder = folder
+        self._log = folder / "kafka.log"
+        self._config = folder / "server.properties"
+        speed = [] if measured else ["-XX:TieredStopAtLevel=1"]
+        self._java = [java, "-XX:+UseSerialGC", *speed, f"-Xmx{heap_mb}m", "-cp", f"{jars}/*"]
+        self._port, tls, controller = free_port(), free_port(), free_port()
+        self.bootstrap, self.tls_bootstrap = f"127.0.0.1:{self._port}", f"127.0.0.1:{tls}"
+        keystore, self.certificates = _certified(folder)
+        places = {"data": folder / "data", "keystore": keystore}
+        self._config.write_text(_PROPERTIES.format(port=self._port, tls=tls, controller=controller, **places))
+        self._child: Child | None = None
+        self._format()
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    def _format(self) -> None:
+        cluster = urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode().replace("-", "A")  # it may be no option
+        command = ["kafka.tools.StorageTool", "format", "-t", cluster, "--standalone", "-c", str(self._config)]
+        done = subprocess.run([*self._java, *command], capture_output=True, text=True, cwd=self._folder, check=False)
+        if done.returncode != 0:
+            raise ServerFailed(f"Kafka could not format its folder:\n{(done.stdout + done.stderr)[-2000:]}")
+
+    def start(self) -> None:
+        """Start it, on what an earlier run has left."""
+        said = self._log.stat().st_size if self._log.exists() else 0
+        self._child = Child([*self._java, "kafka.Kafka", str(self._config)], log=self._log, cwd=self._folder)
+        self._child.wait_until(lambda: self._started(said), seconds=90)
+
+    def _started(self, said: int) -> bool:
+        if b"Kafka Server started" not in self._log.read_bytes()[said:]:
+            return False
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+    def kill(self) -> None:
+        if self._child is not None:
+            self._child.kill()
+            self._child = None
+
+
+def _certified(folder: Path) -> tuple[Path, Certificates]:
+    """The broker's key and certificate, in one file, and whom to trust for it."""
+    authority, other = Authority(folder, "ca"), Authority(folder, "untrusted")
+    authority.server("127.0.0.1", "localhost")  # which leaves the file in the folder
+    (keystore,) = folder.glob("server-*.pem")
+    return keystore, Certificates(authority.bundle, other.bundle)
+
+
+@contextmanager
+def kafka(folder: Path, *, heap_mb: int = 512, measured: bool = False) -> Iterator[Kafka]:
+    """Run a broker with its files in `folder`. `measured` gives it the full compiler: slower to start, then faster."""
+    server = Kafka(folder, heap_mb=heap_mb, measured=measured)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.kill()  # nothing of it is to be kept
