@@ -19,14 +19,30 @@ from tests.servers.tools import REPOSITORY, ToolMissing
 from bench import measures
 from bench.queues import Queues, Script, Service, Subject, queue_server
 from bench.report import page
-from bench.results import DELAYS, PAGE_DELAY, PAGE_SIZE, STREAM_DELAYS, STREAM_SIZE, Drain, Drains, Latency, Results
+from bench.results import (
+    DELAYS,
+    LEAST_TOPIC_RATIO,
+    PAGE_DELAY,
+    PAGE_SIZE,
+    STREAM_DELAYS,
+    STREAM_SIZE,
+    TOPIC_DELAY,
+    TOPIC_SIZE,
+    Drain,
+    Drains,
+    Latency,
+    Results,
+)
 from bench.stage import Stage, Stuck, stage
 from bench.streams import Stream, StreamScript, StreamService, StreamSubject, preloaded
+from bench.topics import TopicScript, TopicService, TopicSubject
+from bench.topics import preloaded as preloaded_topic
 
 _PAGE = REPOSITORY / "docs" / "performance.md"
 _SUBJECTS: tuple[Subject, Subject] = (Service(), Script())
 _STREAM_SUBJECTS: tuple[StreamSubject, StreamSubject] = (StreamService(), StreamScript())
-_SOURCES = ("sqs", "kinesis")
+_TOPIC_SUBJECTS: tuple[TopicSubject, TopicSubject] = (TopicService(), TopicScript())
+_SOURCES = ("sqs", "kinesis", "kafka")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +58,13 @@ class Plan:
     starts: int
     stream_records: int
     page_records: int
+    topic_records: int
     rate: float = 200.0
     idle_mappings: int = 200
 
 
-FULL = Plan(20_000, 2, 16_000, 15.0, 15.0, 40.0, 5, 60_000, 8_000)
-QUICK = Plan(4_000, 1, 8_000, 5.0, 6.0, 20.0, 2, 20_000, 8_000)
+FULL = Plan(20_000, 2, 16_000, 15.0, 15.0, 40.0, 5, 60_000, 8_000, 200_000)
+QUICK = Plan(4_000, 1, 8_000, 5.0, 6.0, 20.0, 2, 20_000, 8_000, 60_000)
 
 
 def main() -> int:
@@ -80,6 +97,8 @@ def _run(plan: Plan, folder: Path, sources: Sequence[str]) -> Results:
             results = _run_queues(made, plan, results)
         if "kinesis" in sources:
             results = _run_stream(made, plan, results)
+        if "kafka" in sources:
+            results = _run_topic(made, plan, results)
     return results
 
 
@@ -131,6 +150,23 @@ def _stream(made: Stage, records: int, size: int) -> AbstractContextManager[Stre
 def _stream_drains(made: Stage, plan: Plan, delay: int, stream: Stream) -> Drains:
     runs = {each.name: partial(measures.stream_drain, made, each, delay, stream) for each in _STREAM_SUBJECTS}
     return _in_turn(f"stream of {stream.records:,}", delay, plan.rounds, runs)
+
+
+def _run_topic(made: Stage, plan: Plan, results: Results) -> Results:
+    _say(f"filling a topic with {plan.topic_records:,} records of {TOPIC_SIZE:,} bytes")
+    drains = {}
+    with preloaded_topic(made, plan.topic_records, TOPIC_SIZE) as topic:
+        for subject in _TOPIC_SUBJECTS:
+            _say(f"warming up with {subject.name}")
+            measures.topic_drain(made, subject, 0, max(LEAST_TOPIC_RATIO), topic)
+        for batch in LEAST_TOPIC_RATIO:
+            runs = {
+                each.name: partial(measures.topic_drain, made, each, TOPIC_DELAY, batch, topic)
+                for each in _TOPIC_SUBJECTS
+            }
+            what = f"topic of {topic.records:,}, batches of {batch}"
+            drains[batch] = _in_turn(what, TOPIC_DELAY, plan.rounds, runs)
+    return replace(results, topic_records=plan.topic_records, topic_drains=drains)
 
 
 def _in_turn(what: str, delay: int, rounds: int, runs: Mapping[str, Callable[[], Drain]]) -> Drains:

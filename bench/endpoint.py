@@ -17,6 +17,8 @@ import uvloop
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _INVOKE = re.compile(rb"POST /2015-03-31/functions/([a-z]+)-(\d+)/invocations")
+#: What each record of an event has once: SQS's, Kinesis's, Kafka's.
+_MARKS = (b'"messageId"', b'"sequenceNumber"', b'"timestampType"')
 _SENT = re.compile(rb'sent\\": ?(\d+\.\d+)')
 _ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Amz-Executed-Version: $LATEST\r\n"
@@ -50,7 +52,7 @@ class Endpoint:
         now = time.time()
         counts.first = counts.first or now
         counts.invokes += 1
-        counts.records += body.count(b'"messageId"') or body.count(b'"sequenceNumber"')
+        counts.records += next(filter(None, map(body.count, _MARKS)), 0)
         if name == b"timed":
             counts.latencies += [(now - float(sent)) * 1000 for sent in _SENT.findall(body)]
 

@@ -12,6 +12,7 @@ from bench.queues import Queue, Queues, Service, Subject
 from bench.results import Drain, Idle, Latency, percentile
 from bench.stage import Stage, Stuck
 from bench.streams import Stream, StreamSubject
+from bench.topics import Topic, TopicSubject
 
 _SAMPLE_SECONDS = 0.05
 
@@ -41,6 +42,12 @@ def stream_drain(stage: Stage, subject: StreamSubject, delay: int, stream: Strea
     """Work off the whole stream with a function that takes `delay` milliseconds."""
     stage.counter.reset()
     return _drain(stage, subject.name, subject.command(stage, stream, f"sleep-{delay}"), stream.records)
+
+
+def topic_drain(stage: Stage, subject: TopicSubject, delay: int, batch: int, topic: Topic) -> Drain:
+    """Work off the whole topic in batches of `batch` with a function that takes `delay` milliseconds."""
+    stage.counter.reset()
+    return _drain(stage, subject.name, subject.command(stage, topic, batch, f"sleep-{delay}"), topic.records)
 
 
 def _drain(stage: Stage, name: str, arguments: Sequence[str], count: int) -> Drain:

@@ -1,7 +1,7 @@
 """What is measured, as values, and the bars it is held against."""
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 DELAYS = (0, 10, 100)
@@ -33,10 +33,19 @@ STREAM_DELAYS, STREAM_SIZE = (0, 10), 1024
 #: The same of the stream whose reads bring as much as Kinesis gives at once, 10 MB: a thousand of its records.
 PAGE_DELAY, PAGE_SIZE = 10, 10 * 1024
 
+#: Of a topic, at least so many times the script's records per CPU-second, by the size of a batch; start to end.
+LEAST_TOPIC_RATIO = {100: 1.2, 500: 1.0}
+
+#: Megabytes while a topic's backlog is worked off, at most.
+MOST_TOPIC_MB = 150.0
+
+#: Milliseconds that the function of a topic takes, and bytes of its records.
+TOPIC_DELAY, TOPIC_SIZE = 10, 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """One preloaded queue or stream worked off.
+    """One preloaded queue, stream or topic worked off.
 
     Attributes:
         rate: records a second, from the first invoke to 99.9 % of the records.
@@ -117,6 +126,8 @@ class Results:
     stream_drains: Sequence[Drains] = ()
     page_records: int = 0
     page_drains: Drains | None = None
+    topic_records: int = 0
+    topic_drains: Mapping[int, Drains] = field(default_factory=dict)  #: by the size of a batch
 
 
 def mean(values: Sequence[float]) -> float:
