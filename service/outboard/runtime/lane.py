@@ -164,6 +164,9 @@ class BatchLane:
         work, gate, records = self._work, self._work.gate, step.records
         if not gate.try_enter() and not await self._stop.first(gate.enter(), gate.leave):
             return False
+        if self._stop.requested:  # at the very moment at which its turn came
+            gate.leave()
+            return False
         try:
             payload = work.limits.envelope.payload(records)
             if step.attempt > 1 or delivery.failures:

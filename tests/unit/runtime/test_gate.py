@@ -162,3 +162,100 @@ async def test_a_grown_limit_lets_more_than_one_in_at_a_time() -> None:
         assert [task.done() for task in waiting] == [True, True]
 
     assert (gate.in_use, gate.limit) == (3, 3)
+
+
+# Holding
+
+
+@virtual
+async def test_while_it_is_held_nobody_enters_and_those_who_waited_go_first_afterwards() -> None:
+    gate, _ = gate_of(2)
+    gate.hold()
+    assert not gate.try_enter()
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(gate.enter(), name=str(number)) for number in range(3)]
+        await settled()
+        assert not any(task.done() for task in waiting)
+
+        gate.go_on()
+        assert not gate.try_enter()
+        await settled()
+        assert [task.done() for task in waiting] == [True, True, False]
+        gate.leave()
+
+    assert gate.in_use == 2
+
+
+@virtual
+async def test_a_place_that_is_left_while_it_is_held_is_given_to_nobody() -> None:
+    gate, _ = gate_of(1)
+    await gate.enter()
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(gate.enter(), name="waiting")
+        await settled()
+        gate.hold()
+        gate.leave()
+        await settled()
+        assert (waiting.done(), gate.in_use) == (False, 0)
+        gate.go_on()
+
+    assert gate.in_use == 1
+
+
+@virtual
+async def test_one_who_gives_up_while_it_is_held_has_no_place_afterwards() -> None:
+    gate, _ = gate_of(1)
+    gate.hold()
+    async with asyncio.TaskGroup() as group:
+        gone = group.create_task(gate.enter(), name="gone")
+        await settled()
+        gone.cancel()
+
+    gate.go_on()
+
+    assert gate.in_use == 0
+    assert gate.try_enter()
+
+
+@virtual
+async def test_it_is_idle_at_once_when_nobody_is_in() -> None:
+    gate, _ = gate_of(1)
+    await gate.idle()
+    await gate.enter()
+    gate.leave()
+    await gate.idle()
+
+
+@virtual
+async def test_it_is_idle_once_all_have_left_and_done_what_they_do_on_leaving() -> None:
+    gate, _ = gate_of(3)
+    done: list[int] = []
+
+    async def invoke(seconds: float) -> None:
+        await gate.enter()
+        await asyncio.sleep(seconds)
+        gate.leave()
+        done.append(int(seconds))
+
+    async with asyncio.TaskGroup() as group:
+        for seconds in (1, 2, 3):
+            group.create_task(invoke(seconds), name=str(seconds))
+        await settled()
+        gate.hold()
+        await gate.idle()
+        assert done == [1, 2, 3]
+        assert asyncio.get_running_loop().time() == 1003.0
+
+
+@virtual
+async def test_without_a_hold_it_is_not_idle_while_one_follows_the_other() -> None:
+    gate, _ = gate_of(1)
+    await gate.enter()
+    async with asyncio.TaskGroup() as group:
+        idle = group.create_task(gate.idle(), name="idle")
+        second = group.create_task(gate.enter(), name="second")
+        await settled()
+        gate.leave()
+        await settled()
+        assert (second.done(), idle.done()) == (True, False)
+        gate.leave()

@@ -31,10 +31,14 @@ class Commits:
         """Something was settled."""
         self._moved.set()
 
-    def go_on(self, feeds: Mapping[int, PartitionFeed]) -> None:
-        """The group has been divided, and these partitions are ours."""
+    def of(self, feeds: Mapping[int, PartitionFeed]) -> None:
+        """The partitions that have a lane, or had one in this generation."""
         self._feeds = feeds
+
+    def go_on(self) -> None:
+        """The group has been divided, and the partitions are ours. What was refused or cut off before is made now."""
         self._ours.set()
+        self._moved.set()
 
     async def last(self, seconds: float) -> None:
         """Commit once more, for so long at most; then no more until `go_on`.

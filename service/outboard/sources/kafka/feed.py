@@ -105,7 +105,7 @@ class PartitionFeed:
     def _hand_out(self, limit: int) -> list[Record]:
         page = self._page
         records = [page.popleft() for _ in range(min(limit, len(page)))]
-        offsets = [_offset(record) for record in records]
+        offsets = _offsets(records)
         self._progress.track(offsets)
         self._given_to = offsets[-1] + 1
         self._desk.observer.waiting(self._name, page[0].timestamp if page else None)
@@ -117,7 +117,8 @@ class PartitionFeed:
         await asyncio.sleep(max(0.0, self._due - self._now()))
         if self._paused:
             self._paused = False
-            desk.consumer.seek(self._partition, self._read_to)
+            with suppress(ConsumerError):  # it went elsewhere: there is nothing more to read
+                desk.consumer.seek(self._partition, self._read_to)
         price = desk.price.of(self._now())
         if not self._page:
             # What is waited for is paid when it is there: an idle partition keeps no memory from a busy one.
@@ -197,6 +198,7 @@ class PartitionFeed:
             if position > self._read_to and not (self._page or self._progress.pending or self._lost):
                 self._read_to = self._given_to = position
                 self._move(position)
+                self._show_lag()
 
     def _failed(self, error: ConsumerError) -> None:
         self._failures += 1
@@ -217,9 +219,10 @@ class PartitionFeed:
         except ConsumerError as error:
             self._failed(error)
             return
-        if offset < self._read_to and self._progress.pending:
-            # The log was cut off at its end, and its numbers begin anew: what is under way has its old ones.
-            self._due = self._now() + _WAIT
+        if self._page or (offset < self._read_to and self._progress.pending):
+            # First what was read before; and where the log was cut off at its end, so that its numbers begin anew, what
+            # is under way too.
+            self._due = self._now() + (0.0 if self._page else _WAIT)
             desk.consumer.seek(self._partition, self._read_to)
             return
         desk.observer.position_reset(self._name, PositionReset.OFFSET_OUT_OF_RANGE)
@@ -265,7 +268,7 @@ class PartitionFeed:
         if self._lost:
             if records:
                 self._desk.observer.discarded(len(records), self._name)
-        elif self._progress.settle([_offset(record) for record in records]) and self._progress.safe is not None:
+        elif self._progress.settle(_offsets(records)) and self._progress.safe is not None:
             self._move(self._progress.safe)
             self._show_lag()
         self._let_go(records)
@@ -284,5 +287,5 @@ class PartitionFeed:
         self._desk.let_go(records, before)
 
 
-def _offset(record: Record) -> int:
-    return record.identifier[1]  # type: ignore[return-value]  # Kafka's is (topic-partition, offset)
+def _offsets(records: Sequence[Record]) -> list[int]:
+    return [record.identifier[1] for record in records]  # type: ignore[misc]  # Kafka's are (topic-partition, offset)

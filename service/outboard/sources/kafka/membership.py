@@ -123,7 +123,7 @@ class Membership:
             self._open_lane(number, positions[number])
         if anew:
             self._taken_up = generation
-            self._commits.go_on({number: partition.feed for number, partition in self._open.items()})
+            self._commits.go_on()
             self._lanes.go_on()
             self._observer.rebalanced(len(assigned), self._now() - self._divided)
 
@@ -151,7 +151,7 @@ class Membership:
         feed = self._make_feed(self._desk, number, offset)
         lane = self._lanes.open(str(number), feed, envelope(self._facts, self._desk.topic, number))
         self._open[number] = _Partition(feed, lane)
-        self._commits.go_on({number: partition.feed for number, partition in self._open.items()})
+        self._commits.of({number: partition.feed for number, partition in self._open.items()})
         self._tasks.create_task(self._forget(number, lane), name=f"end of partition {number}")
 
     async def _forget(self, number: int, lane: Lane) -> None:
@@ -168,12 +168,10 @@ class Membership:
 
     async def drain(self) -> None:
         """Let the invokes under way end, and tell the group what came of them."""
-        feeds = {number: partition.feed for number, partition in self._open.items()}
         self.stop_lanes()
         while self._open:
             await next(iter(self._open.values())).lane.ended()
             await asyncio.sleep(0)
-        if self._assigned is not None:
-            self._commits.go_on(feeds)
+        if self._generation == self._taken_up:  # else it is not known whose the partitions are by now
             await self._commits.last(_LAST_COMMIT)
         self._committing.cancel()

@@ -79,9 +79,9 @@ class KafkaSource:
                 settings.observer.state(MappingState.ENABLED, "")
                 await self._work(lanes)
         finally:
-            lanes.go_on()
             if self._consumer is not None:
                 await self._consumer.stop()
+            lanes.go_on()
 
     async def _work(self, lanes: Lanes) -> None:
         settings, consumer = self._settings, self._consumer
