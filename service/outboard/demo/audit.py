@@ -1,6 +1,6 @@
 """Knows what became of every message: from what was sent, finished, put aside and left, what was lost."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from outboard.demo.world import Message, Nature
@@ -95,13 +95,17 @@ class Report:
     problems: tuple[str, ...]
 
 
-def report(evidence: Mapping[str, Evidence]) -> Report:
-    """Put the evidence, by mapping, into words."""
+def report(evidence: Mapping[str, Evidence], blocked: Collection[str] = ()) -> Report:
+    """Put the evidence, by mapping, into words. `blocked`: the mappings that were seen blocked."""
     found = {name: findings(each) for name, each in evidence.items()}
     total = sum(found.values(), Findings())
+    tried = [name for name, each in evidence.items() if any(it.nature is not Nature.SOUND for it in each.produced)]
+    expected = [name for name in tried if name in blocked]
+    remarks = [remark for name, each in evidence.items() for remark in _remarks(name, each, found[name])]
+    remarks += [f"{name}: it was blocked, and nothing in it was made to fail." for name in blocked if name not in tried]
     return Report(
-        lines=tuple(f"{label:>11}: {text}" for label, text in _lines(total)),
-        remarks=tuple(remark for name, each in evidence.items() for remark in _remarks(name, each, found[name])),
+        lines=tuple(f"{label:>11}: {text}" for label, text in [*_lines(total), *_expected(expected)]),
+        remarks=tuple(remarks),
         problems=tuple(problem for name, each in found.items() for problem in _problems(name, each)),
     )
 
@@ -115,12 +119,19 @@ def _lines(total: Findings) -> list[tuple[str, str]]:
         ("processed", f"{total.processed}"),
         ("duplicates", f"{total.duplicates}"),
         ("given up", f"{total.given_up}{where}"),
-        ("overtaken", f"{total.overtaken} (of those that share a message group or a partition key)"),
+        ("overtaken", f"{total.overtaken} (of those that share a message group, a partition key or a record key)"),
         ("lost", f"{total.lost}"),
     ]
     if total.left:
-        lines.insert(-1, ("left", f"{total.left} (still in their queues and their stream: the time to drain ran out)"))
+        lines.insert(-1, ("left", f"{total.left} (still where they were sent: the time to drain ran out)"))
     return lines
+
+
+def _expected(blocked: Sequence[str]) -> list[tuple[str, str]]:
+    if not blocked:
+        return []
+    why = "what is made to fail is tried until it is given up, and holds up its shard or partition"
+    return [("blocked", f"{', '.join(blocked)}, for a while, as expected: {why}")]
 
 
 def _remarks(name: str, evidence: Evidence, found: Findings) -> list[str]:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-#: What the extra `demo` installs, by the names that are imported.
+#: What the extra `demo` installs everywhere, by the names that are imported.
 EXTRA = ("moto", "flask", "flask_cors", "aws_lambda_powertools", "rich")
 
 DEFAULT_SECONDS = 30.0
-DEFAULT_RATE = 60.0
+DEFAULT_RATE = 72.0
 
 
 def main(

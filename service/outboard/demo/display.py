@@ -19,7 +19,7 @@ LINES_EVERY = 2.0
 #: A mapping in this state needs no reason, though some of its events may have failed.
 HEALTHY = "Enabled"
 
-HEADINGS = ("mapping", "state", "rate", "in flight", "delivered", "failed", "retried", "lag")
+HEADINGS = ("mapping", "state", "rate", "in flight", "delivered", "failed", "came back", "retries", "lag")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class Row:
     in_flight: str
     delivered: str
     failed: str
-    retried: str
+    came_back: str
+    retries: str
     lag: str
     reason: str = ""
 
@@ -45,7 +46,8 @@ class Row:
             self.in_flight,
             self.delivered,
             self.failed,
-            self.retried,
+            self.came_back,
+            self.retries,
             self.lag,
         )
 
@@ -69,7 +71,8 @@ def _row(reading: Reading, earlier: Reading | None, seconds: float) -> Row:
         in_flight=str(reading.in_flight),
         delivered=str(reading.delivered),
         failed=str(reading.failed),
-        retried=str(reading.retried),
+        came_back=str(reading.came_back),
+        retries=str(reading.retries),
         lag="-" if reading.lag_seconds is None else f"{reading.lag_seconds:.1f} s",
         reason="" if reading.state == HEALTHY else reading.reason,
     )
@@ -80,7 +83,8 @@ def line(row: Row, elapsed: float) -> str:
     why = f" ({row.reason})" if row.reason else ""
     return (
         f"{elapsed:4.0f} s  {row.mapping:<14} {row.state}{why}, {row.rate}, {row.in_flight} in flight, "
-        f"{row.delivered} delivered, {row.failed} failed, {row.retried} retried, lag {row.lag}"
+        f"{row.delivered} delivered, {row.failed} failed, {row.came_back} came back, "
+        f"{row.retries} retries, lag {row.lag}"
     )
 
 

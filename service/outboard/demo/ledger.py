@@ -23,6 +23,10 @@ class Notes:
     finished: list[str]
     failed_alone: Counter[str]
 
+    def out_of_tries(self, tries: int) -> set[str]:
+        """The messages that failed alone so often."""
+        return {identifier for identifier, count in self.failed_alone.items() if count >= tries}
+
 
 def enter(identifier: str) -> None:
     """Note that a message was processed."""

@@ -54,17 +54,21 @@ class Load:
 
     async def run(self, sources: Sequence[Source], stop: asyncio.Event, clock: Callable[[], float]) -> None:
         """Send to every source until `stop`."""
+        pairs = [(source, workload) for source in sources for workload in source.workloads]
+        shares = sum(workload.share for _, workload in pairs)
         async with asyncio.TaskGroup() as group:
-            for source in sources:
-                for workload in source.workloads:
-                    group.create_task(self._send(source, workload, stop, clock), name=f"load of {workload.name}")
+            for source, workload in pairs:
+                sending = self._send(source, workload, self.rate * workload.share / shares, stop, clock)
+                group.create_task(sending, name=f"load of {workload.name}")
 
-    async def _send(self, source: Source, workload: Workload, stop: asyncio.Event, clock: Callable[[], float]) -> None:
+    async def _send(
+        self, source: Source, workload: Workload, rate: float, stop: asyncio.Event, clock: Callable[[], float]
+    ) -> None:
         accepted = self.produced.setdefault(workload.name, [])
         start = clock()
         while not stop.is_set():
             first = len(accepted) + 1
-            count = due(clock() - start, self.rate * workload.share, len(accepted))
+            count = due(clock() - start, rate, len(accepted))
             messages = [message(workload, number) for number in range(first, first + count)]
             if messages:
                 await source.send(workload, messages)

@@ -51,7 +51,7 @@ class Part:
 async def running(
     name: str, command: Sequence[str], *, log: Path, env: Mapping[str, str], pass_fds: Sequence[int] = ()
 ) -> AsyncIterator[Part]:
-    """Run `python -m COMMAND` until the block ends; then it is killed if it still runs.
+    """Run `python -m COMMAND` until the block ends; then it is killed if it still runs, with whatever it started.
 
     It is kept apart from the terminal, whose Ctrl-C is for the demo alone, and ends when the demo does.
     """
@@ -70,7 +70,7 @@ async def running(
         yield Part(name, process, log)
     finally:
         with contextlib.suppress(ProcessLookupError):
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
 
 

@@ -2,36 +2,31 @@
 
 import asyncio
 import contextlib
-import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 from rich.console import Console
 
-from outboard.demo import audit, display, functions, layout, ledger, parts, queues, streams
+from outboard.demo import audit, display, ledger, parts
 from outboard.demo.interrupts import Interrupts
 from outboard.demo.load import Load, pause
 from outboard.demo.picture import Picture
-from outboard.demo.watch import Snapshot, Watch
+from outboard.demo.stage import Stage, standing
+from outboard.demo.watch import Snapshot
 from outboard.demo.world import Source
 
 #: Seconds between two looks at the service.
 REFRESH = 0.5
-#: Seconds in which the service must be ready.
-START_SECONDS = 30.0
 #: Seconds in which the sources must become empty once nothing more is produced.
 DRAIN_SECONDS = 40.0
 #: Seconds in which the service must end once it was asked to: its own drain time, and some.
 STOP_SECONDS = 25.0
-#: Processes that run the functions.
-WORKERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,36 +40,6 @@ class Options:
     svg: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """Everything that runs, and where it looks and is looked at."""
-
-    running: Sequence[parts.Part]  # the service is the last
-    sources: Sequence[Source]
-    watch: Watch
-    screen: display.Screen
-    ledger: Path
-    history: deque[Snapshot] = field(default_factory=lambda: deque(maxlen=20))
-
-    @property
-    def service(self) -> parts.Part:
-        return self.running[-1]
-
-    def ensure_running(self) -> None:
-        for part in self.running:
-            part.ensure_running()
-
-    async def show(self, caption: str) -> None:
-        """Look once and show it. Raises `PartError` if a part has ended."""
-        self.ensure_running()
-        if (seen := await self.watch.look()) is not None:
-            self.history.append(seen)
-        self.screen.show(self.history, caption)
-
-    async def backlog(self) -> int:
-        return sum([await source.backlog(each) for source in self.sources for each in source.workloads])
-
-
 def main(options: Options) -> int:
     """Run the demo to its end; returns the exit code."""
     interrupts = Interrupts()
@@ -83,6 +48,8 @@ def main(options: Options) -> int:
     try:
         code = asyncio.run(_guarded(options, picture or screen, interrupts))
     except asyncio.CancelledError:
+        name = signal.Signals(interrupts.number).name
+        sys.stderr.write(f"Ended at once by {name}: nothing was drained, and there is no audit.\n")
         return 128 + interrupts.number
     if picture and options.svg:
         picture.save(options.svg)
@@ -114,7 +81,7 @@ def _leaves(failure: Exception) -> list[Exception]:
 async def demo(options: Options, folder: Path, screen: display.Screen, interrupts: Interrupts) -> int:
     """The demo in `folder`, from the first part's start to the audit; returns the exit code. Raises `PartError`."""
     load = Load(options.rate)
-    async with _stage(options, folder, screen) as stage:
+    async with standing(folder, screen, options.port) as stage:
         interrupts.become_gentle()
         await _produce(stage, load, options.seconds, interrupts.stop)
         await _drain(stage, load)
@@ -124,7 +91,7 @@ async def demo(options: Options, folder: Path, screen: display.Screen, interrupt
         evidence: dict[str, audit.Evidence] = {}
         for source in stage.sources:
             evidence |= await _evidence(source, load, ledger.notes(stage.ledger).finished, seen)
-    report = audit.report(evidence)
+    report = audit.report(evidence, sorted(stage.blocked))
     screen.say("\nAudit: what was sent, against what the functions noted and the dead-letter queues hold", "bold")
     for text in report.lines:
         screen.say(text, "bold green" if text.lstrip() == "lost: 0" else "")
@@ -133,54 +100,6 @@ async def demo(options: Options, folder: Path, screen: display.Screen, interrupt
     for text in report.problems:
         screen.say(f"wrong: {text}", "bold red")
     return 1 if report.problems else 0
-
-
-@contextlib.asynccontextmanager
-async def _stage(options: Options, folder: Path, screen: display.Screen) -> AsyncIterator[Stage]:
-    async with contextlib.AsyncExitStack() as stack:
-        screen.say("Starting a server for SQS and Kinesis, four workers for the functions, and the service ...", "dim")
-        notes, state = folder / "ledger.txt", folder / "outboard.db"
-        handlers = queues.FUNCTIONS | streams.FUNCTIONS
-        function_url = await stack.enter_async_context(functions.serving(handlers, notes, WORKERS))
-        server, source_url = await stack.enter_async_context(parts.aws_server(folder))
-        access = (source_url, layout.ACCESS_KEY, layout.SECRET)
-        sources: list[Source] = [
-            await stack.enter_async_context(queues.connected(*access)),
-            await stack.enter_async_context(streams.connected(*access, notes, state)),
-        ]
-        for source in sources:
-            await source.create()
-
-        port = options.port or parts.free_port()
-        config = folder / "outboard.yaml"
-        workloads = [workload for source in sources for workload in source.workloads]
-        config.write_text(
-            layout.configuration(workloads, source_url=source_url, function_url=function_url, port=port, state=state)
-        )
-        service = await stack.enter_async_context(
-            parts.running(
-                "The service",
-                ["outboard", "run", str(config)],
-                log=folder / "service.log",
-                env=layout.environment(os.environ, source_url),
-            )
-        )
-        url = f"http://127.0.0.1:{port}"
-        timeout = aiohttp.ClientTimeout(total=5)
-        session = await stack.enter_async_context(aiohttp.ClientSession(timeout=timeout))
-        stage = Stage([server, service], sources, Watch(session, url, time.monotonic), screen, notes)
-        await _until_ready(stage)
-        screen.say(f"Running {config}\nLook at {url}/  {url}/mappings  {url}/metrics\n")
-        yield stage
-
-
-async def _until_ready(stage: Stage) -> None:
-    give_up = time.monotonic() + START_SECONDS
-    while not await stage.watch.ready():
-        stage.ensure_running()
-        if time.monotonic() > give_up:
-            raise parts.PartError(f"The service was not ready in {START_SECONDS:.0f} s.\n{stage.service.last_words()}")
-        await asyncio.sleep(0.05)
 
 
 async def _produce(stage: Stage, load: Load, seconds: float, stop: asyncio.Event) -> None:

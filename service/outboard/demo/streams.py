@@ -75,11 +75,15 @@ class Streams:
 
     async def backlog(self, workload: Workload) -> int:
         notes = ledger.notes(self._notes)
-        return len(self._places.get(workload.name, {}).keys() - set(notes.finished) - _out_of_tries(notes, workload))
+        return len(
+            self._places.get(workload.name, {}).keys() - set(notes.finished) - notes.out_of_tries(workload.tries)
+        )
 
     async def given_up(self, workload: Workload) -> list[str]:
         """By the functions' notes: a record that was dropped before its last try is not among them."""
-        return sorted(_out_of_tries(ledger.notes(self._notes), workload) & self._places.get(workload.name, {}).keys())
+        return sorted(
+            ledger.notes(self._notes).out_of_tries(workload.tries) & self._places.get(workload.name, {}).keys()
+        )
 
     async def left(self, workload: Workload) -> list[str]:
         positions = stored_positions(self._state, str(workload.mapping["EventSourceArn"]))
@@ -88,10 +92,6 @@ class Streams:
             for identifier, (shard, number) in self._places.get(workload.name, {}).items()
             if _is_ahead(number, positions.get(shard, Beginning()))
         ]
-
-
-def _out_of_tries(notes: ledger.Notes, workload: Workload) -> set[str]:
-    return {identifier for identifier, count in notes.failed_alone.items() if count >= workload.tries}
 
 
 def _is_ahead(number: int, position: Position) -> bool:

@@ -11,10 +11,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One mapping at one instant; the last five are counts since the service started.
+    """One mapping at one instant; the last six are counts since the service started.
 
-    `failed` counts events whose invoke failed, `retried` those of them that come again, `removed` those that are done
-    with: deleted from their queue or, as a stream deletes nothing, delivered. `dropped` were given up by the service.
+    `failed` counts events whose invoke failed, `came_back` those of them that come again, `retries` invokes of a batch
+    that had been sent before. `removed` are events that are done with: deleted from their queue or, as a stream deletes
+    nothing, delivered. `dropped` were given up by the service.
     """
 
     name: str
@@ -24,7 +25,8 @@ class Reading:
     lag_seconds: float | None = None
     delivered: int = 0
     failed: int = 0
-    retried: int = 0
+    came_back: int = 0
+    retries: int = 0
     removed: int = 0
     dropped: int = 0
 
@@ -40,10 +42,11 @@ class Snapshot:
 DELIVERED = "outboard_delivered_events_total"
 FAILED = "outboard_failed_invoke_events_total"
 DROPPED = "outboard_dropped_events_total"
+RETRIES = "outboard_batch_retries_total"
 #: Those that only a queue's mapping has.
 RETURNED = "outboard_returned_events_total"
 DELETED = "outboard_deleted_events_total"
-COUNTERS = (DELIVERED, FAILED, DROPPED, RETURNED, DELETED)
+COUNTERS = (DELIVERED, FAILED, DROPPED, RETRIES, RETURNED, DELETED)
 
 
 def snapshot(mappings: Mapping[str, Any], metrics: str, at: float) -> Snapshot:
@@ -64,7 +67,8 @@ def _reading(mapping: Mapping[str, Any], counts: Mapping[tuple[str, str], int]) 
         lag_seconds=mapping["lagSeconds"],
         delivered=delivered,
         failed=failed,
-        retried=counts.get((RETURNED, name), max(0, failed - dropped)),
+        came_back=counts.get((RETURNED, name), max(0, failed - dropped)),
+        retries=counts.get((RETRIES, name), 0),
         removed=counts.get((DELETED, name), delivered),
         dropped=dropped,
     )

@@ -34,7 +34,7 @@ class Workload:
 
     Attributes:
         name: the mapping's Name, and the source's.
-        share: its part of the whole rate, between 0 and 1.
+        share: its part of the whole rate, as large as it is beside the shares of the others.
         poison_every, flaky_every: each so-many-eth message is one; 0 means none.
         keys: how many ordering keys the messages are spread over; 0 means that order does not matter.
         tries: how often the service sends a message alone before it gives it up; 0 means that the source gives it up.

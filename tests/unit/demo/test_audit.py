@@ -92,7 +92,7 @@ def test_the_report_of_a_good_run_has_no_problems() -> None:
         "processed: 1",
         "duplicates: 0",
         "given up: 1 (1 in the dead-letter queues, 0 out of tries; 1 of them made to fail every time)",
-        "overtaken: 0 (of those that share a message group or a partition key)",
+        "overtaken: 0 (of those that share a message group, a partition key or a record key)",
         "lost: 0",
     ]
     assert (said.remarks, said.problems) == ((), ())
@@ -111,7 +111,7 @@ def test_the_report_adds_up_all_mappings_and_names_the_one_that_lost() -> None:
 def test_the_report_says_what_is_left_without_calling_it_a_problem() -> None:
     said = report({"orders": Evidence(produced(2), identifiers(1), left=identifiers(2))})
 
-    assert said.lines[-2].strip() == "left: 1 (still in their queues and their stream: the time to drain ran out)"
+    assert said.lines[-2].strip() == "left: 1 (still where they were sent: the time to drain ran out)"
     assert said.problems == ()
 
 
@@ -174,3 +174,26 @@ def test_a_sound_message_that_was_given_up_is_remarked_on() -> None:
     said = report({"orders": Evidence(produced(2), identifiers(1), given_up=identifiers(2))})
 
     assert said.remarks == ("orders: 1 messages were given up that were not made to fail every time.",)
+
+
+def test_what_was_blocked_as_it_should_be_is_said_last_and_no_problem() -> None:
+    evidence = {
+        "orders": Evidence(produced(1), identifiers(1)),
+        "parcels": Evidence([message(1, nature=Nature.POISON), message(2)], identifiers(2), given_up=identifiers(1)),
+        "invoices": Evidence([message(1, nature=Nature.FLAKY)], identifiers(1)),
+    }
+
+    said = report(evidence, blocked=["invoices", "parcels"])
+
+    assert said.lines[-1].strip() == (
+        "blocked: parcels, invoices, for a while, as expected: "
+        "what is made to fail is tried until it is given up, and holds up its shard or partition"
+    )
+    assert (said.remarks, said.problems) == ((), ())
+
+
+def test_what_was_blocked_though_nothing_in_it_was_made_to_fail_is_remarked_on() -> None:
+    said = report({"clicks": Evidence(produced(1), identifiers(1))}, blocked=["clicks"])
+
+    assert said.remarks == ("clicks: it was blocked, and nothing in it was made to fail.",)
+    assert said.lines[-1].strip() == "lost: 0"

@@ -9,7 +9,9 @@ from outboard.demo.watch import Reading, Snapshot
 
 
 def reading(delivered: int = 0, state: str = "Enabled", reason: str = "") -> Reading:
-    return Reading("orders", state, reason, in_flight=3, lag_seconds=0.25, delivered=delivered, failed=4, retried=2)
+    return Reading(
+        "orders", state, reason, in_flight=3, lag_seconds=0.25, delivered=delivered, failed=4, came_back=2, retries=1
+    )
 
 
 def history(*delivered: int, every: float = 1.0) -> list[Snapshot]:
@@ -29,7 +31,7 @@ def test_there_are_no_rows_before_the_first_answer() -> None:
 
 
 def test_a_row_shows_one_mapping_as_it_is_now() -> None:
-    assert rows(history(10, 20)) == [Row("orders", "Enabled", "10.0/s", "3", "20", "4", "2", "0.2 s")]
+    assert rows(history(10, 20)) == [Row("orders", "Enabled", "10.0/s", "3", "20", "4", "2", "1", "0.2 s")]
 
 
 def test_the_first_snapshot_has_no_rate() -> None:
@@ -61,7 +63,8 @@ def test_a_line_says_it_all() -> None:
     [row] = rows([Snapshot(1, (reading(7, "Failed", "no such queue"),))])
 
     assert line(row, 12.4) == (
-        "  12 s  orders         Failed (no such queue), 0.0/s, 3 in flight, 7 delivered, 4 failed, 2 retried, lag 0.2 s"
+        "  12 s  orders         Failed (no such queue), 0.0/s, 3 in flight, 7 delivered, 4 failed, 2 came back, "
+        "1 retries, lag 0.2 s"
     )
 
 
@@ -72,8 +75,8 @@ def test_the_table_has_a_line_for_each_mapping_and_one_for_each_reason() -> None
     Console(file=out, width=100).print(table([row], "3 s of 30"))
 
     assert [text.split() for text in out.getvalue().splitlines()] == [
-        ["mapping", "state", "rate", "in", "flight", "delivered", "failed", "retried", "lag"],
-        ["orders", "Failed", "0.0/s", "3", "7", "4", "2", "0.2", "s"],
+        ["mapping", "state", "rate", "in", "flight", "delivered", "failed", "came", "back", "retries", "lag"],
+        ["orders", "Failed", "0.0/s", "3", "7", "4", "2", "1", "0.2", "s"],
         ["orders:", "no", "such", "queue"],
         [],
         ["3", "s", "of", "30"],

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.batch.exceptions import BatchProcessingError
 
 from outboard.demo import handlers, ledger
 from outboard.demo.load import message
@@ -63,6 +62,33 @@ def parcel(workload: Workload, number: int) -> dict[str, Any]:
     }
 
 
+def invoice(workload: Workload, number: int, customer: str = "a") -> dict[str, Any]:
+    return {
+        "topic": "invoices",
+        "partition": 2,
+        "offset": number,
+        "timestamp": 1735236331500,
+        "timestampType": "CREATE_TIME",
+        "key": base64.b64encode(customer.encode()).decode(),
+        "value": base64.b64encode(message(workload, number).body.encode()).decode(),
+        "headers": [],
+    }
+
+
+def invoices(*records: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "eventSource": "SelfManagedKafka",
+        "bootstrapServers": "127.0.0.1:9092",
+        "records": {"invoices-2": [*records]},
+    }
+
+
+def failed_offsets(*offsets: int) -> dict[str, Any]:
+    return {
+        "batchItemFailures": [{"itemIdentifier": {"partition": "invoices-2", "offset": offset}} for offset in offsets]
+    }
+
+
 def failures(*numbers: int) -> dict[str, Any]:
     return {"batchItemFailures": [{"itemIdentifier": f"m{number}"} for number in numbers]}
 
@@ -81,9 +107,11 @@ def test_poison_and_first_time_flaky_orders_are_reported_and_not_finished(notes:
     assert ledger.notes(notes).finished == ["orders-000003", "orders-000004"]
 
 
-def test_a_batch_in_which_every_order_fails_is_a_function_error(notes: Path) -> None:
-    with pytest.raises(BatchProcessingError):
-        handlers.process_orders({"Records": [record(POISON, 1)]}, CONTEXT)
+def test_a_batch_in_which_every_order_fails_is_an_error_of_the_function_that_says_what_the_first_one_has(
+    notes: Path,
+) -> None:
+    with pytest.raises(ValueError, match=r"^orders-000001 has no address$"):
+        handlers.process_orders({"Records": [record(POISON, 1), record(POISON, 2)]}, CONTEXT)
 
     assert ledger.notes(notes).finished == []
 
@@ -129,14 +157,36 @@ def test_a_flaky_parcel_fails_once(notes: Path) -> None:
 
 def test_a_parcel_that_fails_alone_is_a_function_error_and_noted_as_such(notes: Path) -> None:
     for _ in range(2):
-        with pytest.raises(BatchProcessingError):
+        with pytest.raises(ValueError, match="no address"):
             handlers.track_parcels({"Records": [parcel(POISON, 1)]}, CONTEXT)
 
     assert ledger.notes(notes) == ledger.Notes([], Counter({"orders-000001": 2}))
 
 
 def test_a_new_invoke_begins_anew_behind_the_failure_of_another(notes: Path) -> None:
-    with pytest.raises(BatchProcessingError):
+    with pytest.raises(ValueError, match="no address"):
         handlers.track_parcels({"Records": [parcel(POISON, 1)]}, CONTEXT)
 
     assert handlers.track_parcels({"Records": [parcel(SOUND, 2)]}, CONTEXT) == {"batchItemFailures": []}
+
+
+def test_behind_a_failed_invoice_those_of_its_customer_are_listed_too_and_others_are_done(notes: Path) -> None:
+    event = invoices(invoice(SOUND, 1), invoice(POISON, 2), invoice(SOUND, 3), invoice(SOUND, 4, "b"))
+
+    assert handlers.mail_invoices(event, CONTEXT) == failed_offsets(2, 3)
+    assert ledger.notes(notes).finished == ["orders-000001", "orders-000004"]
+    assert (ledger.has_failed("orders-000002"), ledger.has_failed("orders-000003")) == (True, False)
+
+
+def test_a_flaky_invoice_fails_once(notes: Path) -> None:
+    event = invoices(invoice(SOUND, 1), invoice(FLAKY, 2))
+
+    assert [handlers.mail_invoices(event, CONTEXT) for _ in range(2)] == [failed_offsets(2), failed_offsets()]
+    assert ledger.notes(notes) == ledger.Notes(["orders-000001", "orders-000001", "orders-000002"], Counter())
+
+
+def test_an_invoice_that_fails_alone_is_noted_as_such(notes: Path) -> None:
+    with pytest.raises(ValueError, match=r"^orders-000001 has no address$"):
+        handlers.mail_invoices(invoices(invoice(POISON, 1)), CONTEXT)
+
+    assert ledger.notes(notes) == ledger.Notes([], Counter({"orders-000001": 1}))

@@ -56,3 +56,9 @@ def test_processes_do_not_mix_their_lines(path: Path) -> None:
 
 def test_a_ledger_that_nobody_wrote_to_is_empty(path: Path) -> None:
     assert (ledger.notes(path), ledger.has_failed("a")) == (Notes([], Counter()), False)
+
+
+def test_what_failed_alone_often_enough_is_out_of_tries() -> None:
+    notes = Notes([], Counter({"a": 3, "b": 2, "c": 4}))
+
+    assert notes.out_of_tries(3) == {"a", "c"}

@@ -71,6 +71,17 @@ def test_no_round_is_negative_or_too_large(elapsed: float, rate: float, sent: in
     assert 0 <= due(elapsed, rate, sent) <= LARGEST_ROUND
 
 
+async def test_shares_are_parts_of_the_whole_whatever_they_add_up_to() -> None:
+    stop = asyncio.Event()
+    source = Recorder(stop, enough=1)
+    source.workloads = (Workload("orders", share=3.0), Workload("payments.fifo", share=1.0))
+    ticks = iter([0.0, 2.0, 0.0, 2.0])
+
+    await Load(rate=20).run([source], stop, lambda: next(ticks))
+
+    assert {name: len(sent) for name, sent in source.sent.items()} == {"orders": 30, "payments.fifo": 10}
+
+
 async def test_all_that_was_sent_is_remembered_in_order() -> None:
     stop = asyncio.Event()
     source = Recorder(stop, enough=3)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
@@ -109,7 +108,7 @@ class GroupMember:
             enable_auto_commit=False,
             auto_offset_reset="none",
             isolation_level="read_committed",
-            partition_assignment_strategy=(sticky, RoundRobinPartitionAssignor),
+            partition_assignment_strategy=(sticky,),  # of several the library would join once for each
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=_HEARTBEAT_MS,
             rebalance_timeout_ms=REBALANCE_MS,
