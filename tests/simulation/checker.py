@@ -3,19 +3,22 @@
 from collections.abc import Collection, Iterator, Mapping
 
 from tests.simulation.history import History
-from tests.simulation.places import QueuePlace, StreamPlace
+from tests.simulation.kafka_promises import broken_by_topics
+from tests.simulation.places import AnyPlace, QueuePlace, StreamPlace
 from tests.simulation.plans import MappingPlan, Plan
 from tests.simulation.queue_promises import broken_by_queues
 from tests.simulation.stream_promises import broken_by_streams
+from tests.simulation.topic_place import TopicPlace
 from tests.simulation.words import at, told
 
 _PAYLOAD_LIMIT = 6_291_456
 
 
-def violations(plan: Plan, history: History, places: Mapping[str, QueuePlace | StreamPlace]) -> list[str]:
+def violations(plan: Plan, history: History, places: Mapping[str, AnyPlace]) -> list[str]:
     """Every promise that this run broke, as sentences."""
     queues = {name: place for name, place in places.items() if isinstance(place, QueuePlace)}
     streams = {name: place for name, place in places.items() if isinstance(place, StreamPlace)}
+    topics = {name: place for name, place in places.items() if isinstance(place, TopicPlace)}
     plans = {mapping.name: mapping for mapping in plan.mappings}
     found = [f"illegal request: {request}" for request in history.illegal]
     found += [f"logged as an error: {line}" for line in history.errors if "mapping crashed" in line]
@@ -23,11 +26,13 @@ def violations(plan: Plan, history: History, places: Mapping[str, QueuePlace | S
     found += [
         *beyond_capacity(history, queues, {"ReceiveMessage", "Invoke"}),
         *beyond_capacity(history, streams, {"Invoke"}),
+        *beyond_capacity(history, topics, {"Invoke"}),
     ]
     if plan.calm:
         found += repeated(history)
     found += broken_by_queues(plan, history.of(queues), queues) if queues else []
     found += broken_by_streams(plan, history.of(streams), streams) if streams else []
+    found += broken_by_topics(plan, history.of(topics), topics) if topics else []
     return found
 
 
@@ -39,9 +44,7 @@ def inexact(history: History, plans: Mapping[str, MappingPlan]) -> Iterator[str]
             yield told(attempt, f"sent {len(attempt.batch)} records, {attempt.size} bytes")
 
 
-def beyond_capacity(
-    history: History, places: Mapping[str, QueuePlace] | Mapping[str, StreamPlace], operations: Collection[str]
-) -> Iterator[str]:
+def beyond_capacity(history: History, places: Mapping[str, AnyPlace], operations: Collection[str]) -> Iterator[str]:
     """With a cap, invokes under way never exceed it; of a queue that includes receives: what comes can be invoked at once."""
     changes: dict[str, list[tuple[float, int]]] = {}
     for exchange in history.exchanges:

@@ -16,15 +16,19 @@ from outboard.config.loading import Loaded, parse
 from outboard.core.ports import Checkpoints, Feed
 from outboard.observe.metrics import Metrics
 from outboard.observe.process import ProcessObserver
+from outboard.sources.kafka.consumer import Consumer, ConsumerSpec, FetchLimits
+from outboard.sources.kafka.feed import PartitionFeed
 from outboard.sources.kinesis.feed import ShardFeed
 from outboard.sources.sqs.feed import Desk, SqsFeed
 from tests.simulation.disk import Disk, SimulatedCheckpoints
 from tests.simulation.functions import SimulatedLambda
 from tests.simulation.history import Caller, History, Life
+from tests.simulation.kafka import SimulatedConsumer
 from tests.simulation.loop import EPOCH, Process, VirtualTimeLoop
 from tests.simulation.network import Faults, Network
-from tests.simulation.places import Place
-from tests.simulation.plans import MappingPlan, Plan, QueuePlan, StreamPlan
+from tests.simulation.places import AnyPlace
+from tests.simulation.plans import MappingPlan, Plan, QueuePlan, StreamPlan, TopicPlan
+from tests.simulation.topic_place import TopicPlace
 
 ACCOUNT = "123456789012"
 
@@ -37,6 +41,8 @@ class Parts:
     shard_feed: Callable[..., Feed] = ShardFeed
     checkpoints: Callable[[Checkpoints], Checkpoints] = lambda real: real
     kinesis: Callable[[JsonService], JsonService] = lambda real: real
+    partition_feed: Callable[..., Any] = PartitionFeed
+    consumer: Callable[[SimulatedConsumer], Consumer] = lambda real: real
 
 
 class Connections:
@@ -46,7 +52,7 @@ class Connections:
 
     def __init__(
         self,
-        places: Mapping[str, Place],
+        places: Mapping[str, AnyPlace],
         process: Process,
         loop: VirtualTimeLoop,
         seed: str,
@@ -59,6 +65,7 @@ class Connections:
         self._seed = seed
         self._history = history
         self._parts = parts
+        self._consumers = 0
 
     def sqs_endpoint(self, region: str, endpoint: str | None) -> str:
         assert endpoint is not None
@@ -75,7 +82,15 @@ class Connections:
 
     def _source(self, endpoint: str | None, service: str) -> JsonService:
         place, caller = self._of(endpoint)
+        assert not isinstance(place, TopicPlace)
         return place.service(caller, self._network(caller, place.source_faults, service, place.plan.source_latency))
+
+    def consumer(self, spec: ConsumerSpec, limits: FetchLimits) -> Consumer:
+        place, caller = self._of(f"http://{spec.mapping}")
+        assert isinstance(place, TopicPlace)
+        self._consumers += 1
+        network = self._network(caller, place.source_faults, f"kafka {self._consumers}", place.plan.source_latency)
+        return self._parts.consumer(place.consumer(caller, network, limits.partition))
 
     def lambda_(self, region: str, endpoint: str | None, role_arn: str | None) -> LambdaService:
         place, caller = self._of(endpoint)
@@ -85,7 +100,7 @@ class Connections:
     async def close(self) -> None:
         """Nothing was opened."""
 
-    def _of(self, endpoint: str | None) -> tuple[Place, Caller]:
+    def _of(self, endpoint: str | None) -> tuple[AnyPlace, Caller]:
         name = urlsplit(str(endpoint)).hostname or ""
         return self._places[name], Caller(self._process, name)
 
@@ -102,7 +117,7 @@ class Deployment:
     def __init__(
         self,
         plan: Plan,
-        places: Mapping[str, Place],
+        places: Mapping[str, AnyPlace],
         loop: VirtualTimeLoop,
         history: History,
         *,
@@ -172,6 +187,8 @@ class Deployment:
             checkpoints=self._parts.checkpoints(checkpoints),
             sqs_feed=self._parts.sqs_feed,
             shard_feed=self._parts.shard_feed,
+            consumer=connections.consumer,
+            partition_feed=self._parts.partition_feed,
         )
         observer = ProcessObserver(metrics, structlog.get_logger(), self._wall)
         self.outboard = Outboard(self._loaded, connections, metrics, observer, surroundings)
@@ -197,7 +214,7 @@ def _counts(shown: Any) -> dict[str, int]:
 
 def configuration(plan: Plan, process: int = 0) -> Loaded:
     """The mappings of one process as a user would write them; refuses a plan that the service would."""
-    mappings = [mapping for mapping in plan.mappings if process == 0 or isinstance(mapping.source, QueuePlan)]
+    mappings = [mapping for mapping in plan.mappings if process == 0 or not isinstance(mapping.source, StreamPlan)]
     document = {
         "Installation": "simulation",
         "Limits": {"MaximumBufferedBytes": plan.buffered_bytes},
@@ -215,13 +232,14 @@ def _mapping(plan: MappingPlan) -> dict[str, object]:
         "FunctionName": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f-{plan.name}",
         "BatchSize": plan.batch_size,
         "InvokeTimeoutSeconds": plan.invoke_timeout,
-        "SourceEndpointUrl": f"http://{plan.name}",
         "FunctionEndpointUrl": f"http://{plan.name}",
         **_source(plan),
     }
-    if plan.window:
+    if plan.window or isinstance(plan.source, TopicPlan):
         fields["MaximumBatchingWindowInSeconds"] = plan.window
-    if plan.concurrency is not None:
+    if plan.concurrency is not None and isinstance(plan.source, TopicPlan):
+        fields["ProvisionedPollerConfig"] = {"MaximumPollers": plan.concurrency}
+    elif plan.concurrency is not None:
         fields["MaximumConcurrency"] = plan.concurrency
     if plan.behaviour.partial:
         fields["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
@@ -232,17 +250,30 @@ def _source(plan: MappingPlan) -> dict[str, object]:
     match plan.source:
         case QueuePlan(fifo):
             name = f"q-{plan.name}.fifo" if fifo else f"q-{plan.name}"
-            return {"EventSourceArn": f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}"}
+            arn = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}"
+            return {"EventSourceArn": arn, "SourceEndpointUrl": f"http://{plan.name}"}
         case StreamPlan() as stream:
-            fields: dict[str, object] = {
-                "EventSourceArn": f"arn:aws:kinesis:eu-west-1:{ACCOUNT}:stream/stream-{plan.name}",
-                "StartingPosition": stream.start,
-                "BisectBatchOnFunctionError": stream.bisect,
+            arn = f"arn:aws:kinesis:eu-west-1:{ACCOUNT}:stream/stream-{plan.name}"
+            return {"EventSourceArn": arn, "SourceEndpointUrl": f"http://{plan.name}", **_reading(stream)}
+        case TopicPlan() as topic:
+            brokers = {"KAFKA_BOOTSTRAP_SERVERS": [f"{plan.name}.example:9092"]}
+            return {
+                "SelfManagedEventSource": {"Endpoints": brokers},
+                "Topics": [f"topic-{plan.name}"],
+                **_reading(topic),
             }
-            if stream.start == "AT_TIMESTAMP":
-                fields["StartingPositionTimestamp"] = EPOCH + stream.start_at
-            if stream.retries is not None:
-                fields["MaximumRetryAttempts"] = stream.retries
-            if stream.record_age is not None:
-                fields["MaximumRecordAgeInSeconds"] = stream.record_age
-            return fields
+
+
+def _reading(source: StreamPlan | TopicPlan) -> dict[str, object]:
+    """Where it begins and what limits it."""
+    fields: dict[str, object] = {
+        "StartingPosition": source.start,
+        "BisectBatchOnFunctionError": source.bisect,
+    }
+    if source.start == "AT_TIMESTAMP":
+        fields["StartingPositionTimestamp"] = EPOCH + source.start_at
+    if source.retries is not None:
+        fields["MaximumRetryAttempts"] = source.retries
+    if source.record_age is not None:
+        fields["MaximumRecordAgeInSeconds"] = source.record_age
+    return fields

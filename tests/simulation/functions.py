@@ -1,7 +1,5 @@
 """Knows functions as they are: some work, some fail in every way a function and Lambda's Invoke API can fail."""
 
-import base64
-import itertools
 import json
 import random
 from collections.abc import Mapping, Sequence
@@ -11,6 +9,7 @@ from typing import Any
 import orjson
 
 from outboard.aws.calls import InvokeReply, TimedOut
+from tests.simulation.events import done_in, events_of, shown
 from tests.simulation.history import Attempt, Caller, Exchange, History
 from tests.simulation.loop import VirtualTimeLoop
 from tests.simulation.network import Answer, Network
@@ -118,7 +117,7 @@ class SimulatedFunction:
         if not behaviour.partial:
             return "error", self._error("ValueError")
         names = dict(zip(batch, attempt.identifiers, strict=True))
-        listed = [{"itemIdentifier": names[identifier]} for identifier in failed]
+        listed = [{"itemIdentifier": shown(names[identifier])} for identifier in failed]
         if attempt.shard:
             rng.shuffle(listed)
         return f"partial {len(failed)}/{len(batch)}", self._success(json.dumps({"batchItemFailures": listed}).encode())
@@ -191,13 +190,13 @@ class SimulatedLambda:
         known = self._functions.get(name)
         if attempts and known is not None:
             attempt = attempts[0]
-            attempt.done = _done(attempt, reply, partial=known.behaviour.partial)
+            attempt.done = done_in(attempt, reply, partial=known.behaviour.partial)
             attempt.failed = reply.status == 200 and not attempt.done
         return reply
 
     def _attempt(self, call: Exchange, function: str, payload: bytes) -> Attempt:
         history = self._network.history
-        events = [_read(event) for event in orjson.loads(payload)["Records"]]
+        events = list(events_of(orjson.loads(payload)))
         for event in events:
             produced = history.produced[event.message]
             if event.body != produced.body or (event.shard and event.key != produced.group):
@@ -211,80 +210,6 @@ class SimulatedLambda:
         history.attempts.append(attempt)
         history.say(call.started, self._caller, "invokes with", *batch)
         return attempt
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """What of one record of an event matters here."""
-
-    message: str
-    handle: str
-    body: str
-    shard: str = ""
-    key: str = ""
-
-
-def _read(record: Mapping[str, Any]) -> _Event:
-    if "kinesis" not in record:
-        return _Event(record["messageId"], record["receiptHandle"], record["body"])
-    inner = record["kinesis"]
-    message, body = read_data(base64.b64decode(inner["data"]))
-    shard, _, number = record["eventID"].partition(":")
-    return _Event(message, number if number == inner["sequenceNumber"] else "", body, shard, inner["partitionKey"])
-
-
-def data_of(message: str, body: str) -> bytes:
-    """What is put into a stream; it says which record it is."""
-    return f"{message}:{body}".encode()
-
-
-def read_data(data: bytes) -> tuple[str, str]:
-    message, _, body = data.decode().partition(":")
-    return message, body
-
-
-def _done(attempt: Attempt, reply: InvokeReply, *, partial: bool) -> frozenset[str]:
-    """Of a stream's batch that is what stands before the first record that was reported."""
-    done = done_of(reply, attempt.identifiers, partial=partial)
-    by_identifier = dict(zip(attempt.identifiers, attempt.batch, strict=True))
-    if not attempt.shard:
-        return frozenset(by_identifier[identifier] for identifier in done)
-    before = itertools.takewhile(set(done).__contains__, attempt.identifiers)
-    return frozenset(by_identifier[identifier] for identifier in before)
-
-
-def done_of(reply: InvokeReply, batch: Sequence[str], *, partial: bool) -> Sequence[str]:
-    """What an answer says is processed: the rules again, written independently of the service's own."""
-    marked = "x-amz-executed-version" in reply.headers
-    if reply.status != 200 or "x-amz-function-error" in reply.headers:
-        return ()
-    if not marked and _looks_failed(reply.body):
-        return ()
-    if not partial:
-        return batch
-    try:
-        body = json.loads(reply.body or b"null")
-    except ValueError:
-        return ()
-    if body in (None, "", [], {}):
-        return batch
-    failures = body.get("batchItemFailures") if isinstance(body, dict) else 0
-    if failures in (None, []):
-        return batch if "batchItemFailures" in body else ()
-    if not isinstance(failures, list):
-        return ()
-    listed = [item.get("itemIdentifier") if isinstance(item, dict) else None for item in failures]
-    return () if set(listed) - set(batch) else [identifier for identifier in batch if identifier not in listed]
-
-
-def _looks_failed(body: bytes) -> bool:
-    if not body or body.startswith(b"Task timed out after"):
-        return True
-    try:
-        answer = json.loads(body)
-    except ValueError:
-        return False
-    return isinstance(answer, dict) and "errorType" in answer and "errorMessage" in answer
 
 
 def _reply(status: int, body: bytes, headers: Mapping[str, str] | None = None) -> InvokeReply:

@@ -120,6 +120,39 @@ class Saved:
 
 
 @dataclass(slots=True)
+class Committed:
+    """One partition's offset, as a group took it on at `at`; `alone`: from somebody who was no member."""
+
+    caller: Caller
+    partition: int
+    offset: int
+    before: int | None
+    at: float
+    alone: bool
+
+
+@dataclass(slots=True)
+class Ownership:
+    """What a consumer was told is its own, from `since` until it was `asked` for it; `until`: when it had let go."""
+
+    caller: Caller
+    partitions: frozenset[int]
+    generation: int
+    since: float
+    asked: float | None = None
+    until: float | None = None
+
+
+@dataclass(slots=True)
+class Taken:
+    """So many records of a partition, taken from a consumer at once."""
+
+    caller: Caller
+    partition: int
+    count: int
+
+
+@dataclass(slots=True)
 class Dropped:
     """Records that the service says it gave up, as its log has it: by their positions in a lane."""
 
@@ -178,6 +211,11 @@ class History:
     reads: list[ShardRead] = field(default_factory=list)
     saves: list[Saved] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    commits: list[Committed] = field(default_factory=list)
+    ownerships: list[Ownership] = field(default_factory=list)
+    taken: list[Taken] = field(default_factory=list)
+    #: When a group went on without one of its members, and without whom.
+    evictions: list[tuple[float, Caller]] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
     #: Requests that no service would accept.
     illegal: list[str] = field(default_factory=list)
@@ -195,6 +233,10 @@ class History:
             reads=[one for one in self.reads if one.exchange.caller.mapping in mappings],
             saves=[one for one in self.saves if one.mapping in mappings],
             dropped=[one for one in self.dropped if one.mapping in mappings],
+            commits=[one for one in self.commits if one.caller.mapping in mappings],
+            ownerships=[one for one in self.ownerships if one.caller.mapping in mappings],
+            taken=[one for one in self.taken if one.caller.mapping in mappings],
+            evictions=[one for one in self.evictions if one[1].mapping in mappings],
         )
 
     def hand(self, handed: Handed) -> None:

@@ -54,7 +54,7 @@ class Network:
         self.faults = faults
         self.history = history
         self.latency = 0.004
-        self._outside = loop.outside()
+        self.outside = loop.outside()
 
     async def exchange(
         self,
@@ -113,7 +113,7 @@ class Network:
         return self.rng.uniform(0.2, 8.0) if fault == "slow" else self.rng.expovariate(1 / self.latency)
 
     def _later(self, delay: float, callback: Callable[..., None], *args: Any) -> None:
-        self.loop.call_later(delay, callback, *args, context=self._outside)
+        self.loop.call_later(delay, callback, *args, context=self.outside)
 
     @staticmethod
     def _answer(answered: asyncio.Future[Any], reply: Any) -> None:

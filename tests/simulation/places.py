@@ -6,16 +6,18 @@ from functools import partial
 from typing import Protocol
 
 from outboard.aws.calls import JsonService
+from tests.simulation.events import data_of
 from tests.simulation.fates import has_begun, open_entries, unfinished_shards
-from tests.simulation.functions import SimulatedFunction, data_of
+from tests.simulation.functions import SimulatedFunction
 from tests.simulation.history import Caller, History, Produced
 from tests.simulation.kinesis import SimulatedKinesis
 from tests.simulation.loop import START, VirtualTimeLoop
 from tests.simulation.network import Faults, Network
-from tests.simulation.plans import Load, MappingPlan, Plan, QueuePlan, StreamPlan
+from tests.simulation.plans import Load, MappingPlan, Plan, QueuePlan, StreamPlan, TopicPlan
 from tests.simulation.queue import Queue
 from tests.simulation.sqs import SimulatedSqs
 from tests.simulation.stream import Stream
+from tests.simulation.topic_place import TopicPlace
 
 #: Seconds for which a stream is being created, or deleted.
 _PHASE = 1.0
@@ -28,9 +30,6 @@ class Place(Protocol):
     function: SimulatedFunction
     source_faults: Faults
     lambda_faults: Faults
-
-    def service(self, caller: Caller, network: Network) -> JsonService:
-        """The source, as one caller reaches it."""
 
     def send(self, identifier: str, load: Load) -> None: ...
 
@@ -209,18 +208,23 @@ class StreamPlace:
         return 300 + 4 * plan.invoke_timeout + poisoned + 2 * work + 20 * plan.window
 
 
+AnyPlace = QueuePlace | StreamPlace | TopicPlace
+
+
 def _function(plan: MappingPlan, loop: VirtualTimeLoop, seed: int, history: History) -> SimulatedFunction:
     rng = random.Random(f"function {seed} {plan.name}")
     return SimulatedFunction(loop, rng, f"f-{plan.name}", plan.behaviour, history)
 
 
-def places_of(plan: Plan, loop: VirtualTimeLoop, history: History) -> dict[str, QueuePlace | StreamPlace]:
+def places_of(plan: Plan, loop: VirtualTimeLoop, history: History) -> dict[str, AnyPlace]:
     """What the mappings of a world have, by their names."""
-    places: dict[str, QueuePlace | StreamPlace] = {}
+    places: dict[str, AnyPlace] = {}
     for mapping in plan.mappings:
         match mapping.source:
             case QueuePlan() as queue:
                 places[mapping.name] = QueuePlace(mapping, queue, loop, plan, history)
             case StreamPlan() as stream:
                 places[mapping.name] = StreamPlace(mapping, stream, loop, plan, history)
+            case TopicPlan() as topic:
+                places[mapping.name] = TopicPlace(mapping, topic, loop, plan, history)
     return places

@@ -60,11 +60,40 @@ class StreamPlan:
 
 
 @dataclass(slots=True)
+class TopicPlan:
+    """A Kafka topic, and what only its mapping has. Moments are seconds after the start.
+
+    Attributes:
+        start_at: what AT_TIMESTAMP stands for.
+        retries, record_age, bisect: the limits of the mapping; None is AWS's -1.
+        gaps: the share of records beside which offsets hold nothing for a consumer.
+        grows: when there is one partition more.
+        expiries: when records are older than the retention.
+        divisions: when the group is divided anew though nobody came or went.
+        cuts: which process cannot reach the cluster, from when until when.
+        outages: from when until when nobody can.
+    """
+
+    partitions: int = 1
+    start: str = "TRIM_HORIZON"
+    start_at: float = 0.0
+    retries: int | None = None
+    record_age: int | None = None
+    bisect: bool = False
+    gaps: float = 0.0
+    grows: list[float] = field(default_factory=list)
+    expiries: list[float] = field(default_factory=list)
+    divisions: list[float] = field(default_factory=list)
+    cuts: list[tuple[int, float, float]] = field(default_factory=list)
+    outages: list[tuple[float, float]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class MappingPlan:
     """One mapping with its source and its function. `source_faults` and `lambda_faults` are shares of the calls."""
 
     name: str
-    source: QueuePlan | StreamPlan = field(default_factory=QueuePlan)
+    source: QueuePlan | StreamPlan | TopicPlan = field(default_factory=QueuePlan)
     batch_size: int = 10
     window: int = 0
     concurrency: int | None = None
@@ -92,11 +121,15 @@ class Interruption:
 
 @dataclass(slots=True)
 class Plan:
-    """A world. Its streams are worked off by the first of its processes, which alone has the disk with the positions."""
+    """A world. Its streams are worked off by the first of its processes, which alone has the disk with the positions;
+    its queues and topics by all of them.
+    """
 
     seed: int
     mappings: list[MappingPlan]
     processes: int = 1
+    #: When each process starts for the first time, in seconds after the start; those left out do at once.
+    joins: dict[int, float] = field(default_factory=dict)
     interruptions: list[Interruption] = field(default_factory=list)
     trouble_ends: float = 30.0
     drain: int = 60

@@ -1,22 +1,32 @@
-"""Knows what a seed stands for: the sources of an even one are queues, those of an odd one streams, or both."""
+"""Knows what a seed stands for: by its remainder of three its sources are queues, streams, or topics; or two of these."""
 
 import random
 
+from tests.simulation.kafka_seeds import add_topics
 from tests.simulation.plans import Interruption, Plan
 from tests.simulation.queue_seeds import make_heavy, queue_mapping
 from tests.simulation.stream_seeds import add_streams
+
+#: What a seed's remainder stands for.
+KINDS = 3
+QUEUES, STREAMS, TOPICS = range(KINDS)
 
 
 def plan(seed: int) -> Plan:
     """The world of a seed."""
     made = _world_of_queues(seed)
-    if seed % 2:
+    if seed % KINDS == STREAMS:
         rng = random.Random(f"kinesis {seed}")
         if rng.random() < 0.7:
             made.mappings, made.processes = [], 1
             for interruption in made.interruptions:
                 interruption.process = 0
         add_streams(rng, made)
+    elif seed % KINDS == TOPICS:
+        rng = random.Random(f"kafka {seed}")
+        if rng.random() < 0.85:
+            made.mappings = []
+        add_topics(rng, made)
     return made
 
 

@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from outboard.aws.calls import InvokeReply, TimedOut, Unreachable
-from tests.simulation.functions import Behaviour, SimulatedFunction, SimulatedLambda, done_of
+from tests.simulation.events import done_of
+from tests.simulation.functions import Behaviour, SimulatedFunction, SimulatedLambda
 from tests.simulation.history import Attempt, Caller, History, Produced
 from tests.simulation.loop import Process, VirtualTimeLoop, run
 from tests.simulation.network import Faults, Network

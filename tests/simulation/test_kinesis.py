@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from outboard.aws.calls import Refused, TimedOut, Unreachable
-from tests.simulation.functions import data_of
+from tests.simulation.events import data_of
 from tests.simulation.history import Caller, History
 from tests.simulation.kinesis import SimulatedKinesis
 from tests.simulation.loop import EPOCH, Process, VirtualTimeLoop, run

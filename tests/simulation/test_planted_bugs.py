@@ -3,13 +3,14 @@
 import pytest
 
 from tests.simulation.deployment import Parts
+from tests.simulation.planted_kafka import KAFKA_BUGS, FaultyPartition
 from tests.simulation.planted_queues import QUEUE_BUGS, Bug, Faulty
 from tests.simulation.planted_streams import STREAM_BUGS, FaultyCheckpoints, FaultyShard
-from tests.simulation.seeds import plan
+from tests.simulation.seeds import KINDS, QUEUES, STREAMS, TOPICS, plan
 from tests.simulation.worlds import simulate
 
 #: Of each kind of world, as many as a test run covers.
-_QUEUES, _STREAMS = range(0, 2000, 2), range(1, 2000, 2)
+_QUEUES, _STREAMS, _TOPICS = (range(kind, 3000, KINDS) for kind in (QUEUES, STREAMS, TOPICS))
 
 
 def _find(bug: Bug, seeds: range) -> int | None:
@@ -37,12 +38,21 @@ def test_a_bug_planted_in_the_reading_of_streams_is_found(name: str) -> None:
     assert simulate(plan(found)).violations == []
 
 
+@pytest.mark.parametrize("name", KAFKA_BUGS)
+def test_a_bug_planted_in_the_reading_of_topics_is_found(name: str) -> None:
+    found = _find(KAFKA_BUGS[name], _TOPICS)
+
+    assert found is not None, f"{name}: no seed below {_TOPICS.stop} noticed"
+    assert simulate(plan(found)).violations == []
+
+
 def test_the_wrappers_in_which_bugs_are_planted_break_nothing_themselves() -> None:
     parts = Parts(
         sqs_feed=Faulty,
         shard_feed=FaultyShard,
+        partition_feed=FaultyPartition,
         checkpoints=lambda real: FaultyCheckpoints(lambda _old, new: new, real),
     )
-    broken = [sentence for seed in range(40) for sentence in simulate(plan(seed), parts=parts).violations]
+    broken = [sentence for seed in range(60) for sentence in simulate(plan(seed), parts=parts).violations]
 
     assert broken == []

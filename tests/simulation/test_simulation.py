@@ -1,4 +1,4 @@
-"""Two thousand worlds, and that a seed is always the same world."""
+"""Three thousand worlds, and that a seed is always the same world."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.running import Finding, report
-from tests.simulation.seeds import plan
+from tests.simulation.seeds import KINDS, QUEUES, STREAMS, TOPICS, plan
 from tests.simulation.worlds import simulate
 
 _ROOT = Path(__file__).parents[2]
@@ -23,8 +23,8 @@ def _run(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("first", [0, 1000])
-def test_a_thousand_worlds_half_of_them_with_streams_keep_every_promise(first: int) -> None:
+@pytest.mark.parametrize("first", [0, 1000, 2000])
+def test_a_thousand_worlds_of_queues_streams_and_topics_keep_every_promise(first: int) -> None:
     done = _run("--from", str(first), "--seeds", "1000", "--workers", "2")
 
     assert done.returncode == 0, done.stdout + done.stderr
@@ -41,7 +41,7 @@ def test_the_same_seed_is_the_same_run_in_every_process() -> None:
 
 def test_worlds_of_queues_are_lively_enough_to_find_something() -> None:
     """Kills, stops, failed and repeated attempts, dead letters and lost answers all occur, and often."""
-    histories = [simulate(plan(seed)).history for seed in range(0, 120, 2)]
+    histories = [simulate(plan(seed)).history for seed in range(QUEUES, 180, KINDS)]
     lives = [life for history in histories for life in history.lives]
     attempts = [attempt for history in histories for attempt in history.attempts]
     faults = {exchange.fault for history in histories for exchange in history.exchanges}
@@ -55,7 +55,7 @@ def test_worlds_of_queues_are_lively_enough_to_find_something() -> None:
 
 def test_worlds_with_streams_are_lively_enough_to_find_something() -> None:
     """Beside kills and failures there are closed shards, empty pages, expired iterators, drops and full disks."""
-    histories = [simulate(plan(seed)).history for seed in range(1, 361, 2)]
+    histories = [simulate(plan(seed)).history for seed in range(STREAMS, 540, KINDS)]
     attempts = [attempt for history in histories for attempt in history.attempts if attempt.shard]
     reads = [read for history in histories for read in history.reads]
     saves = [saved for history in histories for saved in history.saves]
@@ -72,6 +72,27 @@ def test_worlds_with_streams_are_lively_enough_to_find_something() -> None:
         "record_age_exceeded",
     }
     assert faults >= {"", "expired", "lost", "slow", "mute"}
+
+
+def test_worlds_with_topics_are_lively_enough_to_find_something() -> None:
+    """Beside kills and failures there are groups divided anew, members taken for dead, gaps, drops and lost commits."""
+    histories = [simulate(plan(seed)).history for seed in range(TOPICS, 540, KINDS)]
+    attempts = [attempt for history in histories for attempt in history.attempts if attempt.shard.startswith("topic")]
+    commits = [
+        exchange for history in histories for exchange in history.exchanges if exchange.operation == "OffsetCommit"
+    ]
+
+    assert sum(life.killed is not None for history in histories for life in history.lives) > 40
+    assert sum(len(history.ownerships) for history in histories) > 500
+    assert sum(len(history.evictions) for history in histories) > 60
+    assert sum(attempt.failed for attempt in attempts) > 100
+    assert sum(0 < len(attempt.done) < len(attempt.batch) for attempt in attempts) > 50
+    assert sum(one.before is None for history in histories for one in history.commits) > 100
+    assert {one.reason for history in histories for one in history.dropped} == {
+        "retry_attempts_exhausted",
+        "record_age_exceeded",
+    }
+    assert {exchange.fault for exchange in commits} >= {"", "refused", "reset", "lost", "throttled", "failed", "silent"}
 
 
 def test_a_finding_names_its_seed_and_the_command_that_replays_it() -> None:

@@ -48,8 +48,11 @@ class World:
         self._outside = loop.outside()
 
     async def run(self) -> None:
-        for deployment in self.deployments:
-            deployment.start()
+        for number, deployment in enumerate(self.deployments):
+            if number in self.plan.joins:
+                self.loop.call_later(self.plan.joins[number], self._start_again, deployment)
+            else:
+                deployment.start()
         self._schedule()
         await asyncio.sleep(self.plan.trouble_ends)
         self.history.say(self.loop.time(), "--- the trouble ends")
@@ -176,7 +179,7 @@ def _dropped(event: Mapping[str, Any], loop: VirtualTimeLoop) -> Dropped:
     return Dropped(
         process=running_process(),
         mapping=str(event["mapping"]),
-        lane=str(event.get("shard", event.get("lane", ""))),
+        lane=str(event.get("shard", event.get("partition", event.get("lane", "")))),
         reason=str(event["reason"]),
         positions=str(event["positions"]),
         events=int(event["events"]),

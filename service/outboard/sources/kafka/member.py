@@ -14,10 +14,14 @@ from aiokafka.errors import (
     CommitFailedError,
     ConsumerStoppedError,
     CorruptRecordException,
+    GroupCoordinatorNotAvailableError,
     IllegalStateError,
     KafkaError,
+    NotCoordinatorForGroupError,
     OffsetOutOfRangeError,
+    for_code,
 )
+from aiokafka.protocol.commit import OffsetFetchRequest
 
 from outboard.events.kafka import Message
 from outboard.sources.kafka import complaints
@@ -86,6 +90,7 @@ class GroupMember:
             self._consumer = self._made(way)
             async with asyncio.timeout(2 * _PATIENCE):
                 await self._consumer.start()
+            _see_refusals(self._consumer)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             reason = self._said[1].message if self._said else str(error) or "it took too long"
@@ -199,6 +204,10 @@ class GroupMember:
             return ()  # it went elsewhere while we waited
         except (KafkaError, ConsumerStoppedError) as error:
             raise self._failed(error) from None
+        except Exception as error:
+            # A header's name that is no text, a batch that cannot be unpacked: it is this partition's trouble alone.
+            message = f"partition {partition} holds a record that cannot be read: {type(error).__name__}: {error}"
+            raise ConsumerError("UnreadableRecord", message) from error
         messages: Sequence[Message] = found.get(tp, ())
         return messages
 
@@ -219,17 +228,26 @@ class GroupMember:
         return 0.0
 
     def trouble(self) -> ConsumerError | None:
+        if self._consumer._fetcher.error_future.done():  # noqa: SLF001 - the library tells nobody
+            return ConsumerError("FetcherEnded", "the consumer has stopped fetching; it starts again", fatal=True)
+        try:
+            # Errors of the group wait to be asked for, and nothing goes on before.
+            self._consumer._coordinator.check_errors()  # noqa: SLF001 - only a read would ask, and none may come
+        except KafkaError as error:
+            return self._failed(error)
         if self._said is None:
             return None
-        at, error = self._said
+        at, said = self._said
         if time.time() - at > _TROUBLE_LASTS or any(
             self.fetched(tp.partition) > at for tp in self._consumer.assignment()
         ):
             self._said = None
             return None
-        return error
+        return said
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
+        if self._joined and self._consumer._coordinator.generation < 0:  # noqa: SLF001
+            raise NotOurs  # an empty group would take it for an outsider's
         try:
             with _translated():
                 async with asyncio.timeout(_PATIENCE):
@@ -268,6 +286,26 @@ def _translated() -> Iterator[None]:
         raise ConsumerError("KafkaTimeout", f"the cluster did not answer for {_PATIENCE:.0f} s") from None
     except (KafkaError, OSError) as error:
         raise ConsumerError(type(error).__name__, str(error) or type(error).__name__) from None
+
+
+def _see_refusals(consumer: AIOKafkaConsumer) -> None:
+    """The library takes a coordinator that is still loading, or is none any more, for a group without offsets: the
+    start would be looked up and committed over what the group has. It does ask again where that is an error.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to see the answer
+    send = coordinator._send_req  # noqa: SLF001
+
+    async def checked(request: object) -> object:
+        answer = await send(request)
+        code = getattr(answer, "error_code", 0) if isinstance(request, OffsetFetchRequest) else 0
+        if code:
+            refusal = for_code(code)
+            if refusal in (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
+                coordinator.coordinator_dead()
+            raise refusal()
+        return answer
+
+    coordinator._send_req = checked  # noqa: SLF001
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library insists on its own class

@@ -19,6 +19,9 @@ from outboard.sources.kafka.membership import Membership
 _LOOK_EVERY = 1.0
 _TOPIC_EVERY = 10.0
 
+#: Seconds for leaving the group once the time to drain is over.
+_LAST_MOMENT = 0.5
+
 #: Partitions that a topic is taken to have until it is known.
 _USUAL = 8
 
@@ -79,9 +82,19 @@ class KafkaSource:
                 settings.observer.state(MappingState.ENABLED, "")
                 await self._work(lanes)
         finally:
-            if self._consumer is not None:
-                await self._consumer.stop()
-            lanes.go_on()
+            try:
+                await self._leave()
+            finally:
+                lanes.go_on()
+
+    async def _leave(self) -> None:
+        """Leave the group; where the time to drain is over, only if that is quick."""
+        task = asyncio.current_task()
+        late = task is not None and task.cancelling() > 0
+        if self._consumer is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_MOMENT if late else None):
+                    await self._consumer.stop()
 
     async def _work(self, lanes: Lanes) -> None:
         settings, consumer = self._settings, self._consumer
@@ -194,6 +207,8 @@ class KafkaSource:
         """What lasts from one look to the next is no hiccup of a rebalance any more."""
         assert self._consumer is not None
         before, self._trouble = self._trouble, self._consumer.trouble()
+        if self._trouble is not None and self._trouble.fatal:
+            raise SourceFailed(self._trouble.error_type, self._trouble.message)
         if before is not None and self._trouble is not None:
             self._settings.observer.polling_failed(self._trouble.error_type, self._trouble.message)
         elif before is not None:
