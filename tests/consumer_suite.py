@@ -4,7 +4,7 @@ Each behaviour gets a cluster with one topic of two partitions and a group that 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -44,6 +44,9 @@ class Cluster(Protocol):
     async def forget(self, partition: int, before: int) -> None:
         """What lies before that offset is older than the retention."""
 
+    async def give(self, offsets: Mapping[int, int]) -> None:
+        """The group has these offsets, before it has members."""
+
     def wall(self) -> float:
         """Epoch seconds by the clock that records are stamped with."""
 
@@ -79,10 +82,8 @@ class _Stage:
         return made
 
     async def begun(self) -> None:
-        """The group has offsets, as it always has before anybody joins."""
-        outsider = await self.started()
-        await outsider.partitions()
-        await outsider.commit(dict.fromkeys(BOTH, 0))
+        """The group has offsets already."""
+        await self.cluster.give(dict.fromkeys(BOTH, 0))
 
     async def joined(self, told: Told | None = None) -> tuple[Consumer, Told]:
         consumer, told = await self.started(), told or Told()
@@ -250,16 +251,26 @@ async def offsets_that_were_committed_are_the_groups(stage: _Stage) -> None:
 
 
 @_behaviour
-async def who_has_not_joined_may_commit_only_while_the_group_has_no_members(stage: _Stage) -> None:
+async def who_is_no_member_gives_the_group_no_offsets(stage: _Stage) -> None:
     await stage.begun()
     outsider = await stage.started()
     await outsider.partitions()
-    assert await outsider.committed(BOTH) == {0: 0, 1: 0}
-    await stage.joined()
 
     with pytest.raises(NotOurs):
         await outsider.commit({0: 7})
+    with pytest.raises(NotOurs):
+        await outsider.give_start({0: 7})
     assert await outsider.committed(BOTH) == {0: 0, 1: 0}
+
+
+@_behaviour
+async def a_member_gives_a_start_to_what_others_have_too(stage: _Stage) -> None:
+    first, told = await stage.joined()
+    await stage.joined()
+    await until(lambda: len(told.assignments) > 1)
+    await first.give_start({0: 5, 1: 6})
+
+    assert await first.committed(BOTH) == {0: 5, 1: 6}
 
 
 @_behaviour

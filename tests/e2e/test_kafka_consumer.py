@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from collections.abc import Mapping
 
 import pytest
 
@@ -43,6 +44,9 @@ class RealCluster:
 
     async def forget(self, partition: int, before: int) -> None:
         await self._topics.delete_before(self._topic, partition, before)
+
+    async def give(self, offsets: Mapping[int, int]) -> None:
+        await self._topics.commit(self._group, self._topic, offsets)
 
     def wall(self) -> float:
         return time.time()

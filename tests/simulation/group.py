@@ -103,9 +103,16 @@ class Coordinator:
         return OKAY
 
     def commit(
-        self, member: str, generation: int, caller: Caller, offsets: Mapping[int, int], *, fenced: bool = True
+        self,
+        member: str,
+        generation: int,
+        caller: Caller,
+        offsets: Mapping[int, int],
+        *,
+        fenced: bool = True,
+        start: bool = False,
     ) -> str:
-        """Without a member's name it is taken only while there are no members."""
+        """Without a member's name it is taken only while there are no members. `start`: it says where to begin."""
         if fenced and generation < 0 and self._members:
             return UNKNOWN_MEMBER
         if fenced and generation >= 0:
@@ -114,11 +121,8 @@ class Coordinator:
                 return known
         for partition, offset in offsets.items():
             before, self.offsets[partition] = self.offsets.get(partition), offset
-            at, alone = self._loop.time(), generation < 0
-            self._history.commits.append(Committed(caller, partition, offset, before, at, alone=alone))
-        self._history.say(
-            self._loop.time(), caller, "has committed", dict(offsets), *(["alone"] if generation < 0 else [])
-        )
+            self._history.commits.append(Committed(caller, partition, offset, before, self._loop.time(), start))
+        self._history.say(self._loop.time(), caller, "has committed", dict(offsets))
         return OKAY
 
     # Dividing

@@ -121,14 +121,14 @@ class Saved:
 
 @dataclass(slots=True)
 class Committed:
-    """One partition's offset, as a group took it on at `at`; `alone`: from somebody who was no member."""
+    """One partition's offset, as a group took it on at `at`; `start`: where it begins."""
 
     caller: Caller
     partition: int
     offset: int
     before: int | None
     at: float
-    alone: bool
+    start: bool
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ and heartbeats go on while `revoked` is awaited. Behind it stand a `Topic` and a
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -40,13 +41,14 @@ class SimulatedConsumer:
         self._questions = Questions(caller, network)
         self._readings = Readings(topic, self._questions, page_bytes, self._start_task)
         self._member, self._generation = "", -1
-        self._joined = False
         self._assigned: frozenset[int] | None = None
         self._ours = asyncio.Event()
         self._divided = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._beating: asyncio.Task[None] | None = None
         self._owns: Ownership | None = None
+        self._sent = itertools.count()
+        self._served = -1
 
     # Questions
 
@@ -74,18 +76,30 @@ class SimulatedConsumer:
         )
         return found
 
-    async def commit(self, offsets: Mapping[int, int]) -> None:
-        if self._joined and self._assigned is None:
+    async def give_start(self, offsets: Mapping[int, int]) -> None:
+        """Of any partition, and once: in this generation or not at all."""
+        member, generation = self._member, self._generation
+        if self._assigned is None or generation < 0:
             raise NotOurs
-        if self._joined and not offsets.keys() <= (self._assigned or frozenset()):
+        serve = partial(self._coordinator.commit, member, generation, self._caller, offsets, start=True)
+        result = await self._questions.try_once("OffsetCommit", serve, self._loop.time() + PATIENCE)
+        if result is None:
+            raise self._questions.trouble or ConsumerError("KafkaTimeout", "the cluster did not answer")
+        if result != OKAY:
+            raise NotOurs
+
+    async def commit(self, offsets: Mapping[int, int]) -> None:
+        if self._assigned is None or not offsets.keys() <= self._assigned:
             raise NotOurs
         deadline = self._loop.time() + PATIENCE
         while True:
             member, generation = self._member, self._generation
-            if self._joined and generation < 0:
+            if generation < 0:
                 raise NotOurs  # a broker would take it for the commit of somebody who is no member, if there are none
             # Whoever we are when it is sent, and when it is sent once more.
-            serve = partial(self._coordinator.commit, member, generation, self._caller, offsets, fenced=self.fenced)
+            serve = self._in_order(
+                partial(self._coordinator.commit, member, generation, self._caller, offsets, fenced=self.fenced)
+            )
             result = await self._questions.try_once("OffsetCommit", serve, deadline)
             if result == OKAY:
                 return
@@ -93,10 +107,21 @@ class SimulatedConsumer:
                 raise NotOurs
             await asyncio.sleep(AGAIN)
 
+    def _in_order(self, serve: Callable[[], str]) -> Callable[[], str]:
+        """They go over one connection, which keeps their order: one that comes after a later one was made before it."""
+        number = next(self._sent)
+
+        def served() -> str:
+            if number < self._served:
+                return OKAY
+            self._served = number
+            return serve()
+
+        return served
+
     # The group
 
     def join(self, group: Group) -> None:
-        self._joined = True
         self._start_task(self._be_a_member(group), "member")
 
     async def _be_a_member(self, group: Group) -> None:

@@ -28,11 +28,7 @@ def _past_what_is_settled(committed: Committed, facts: TopicFacts) -> Iterator[s
 
 
 def _back(committed: Committed, facts: TopicFacts) -> Iterator[str]:
-    """A start that was on its way when the last member left is beyond anybody's power."""
     if committed.before is None or committed.offset >= committed.before:
-        return
-    process = committed.caller.process
-    if committed.alone and not any(own.caller.process is process for own in facts.history.ownerships):
         return
     between = range(committed.offset, committed.before)
     if any(record.offset in between for record in facts.by_partition[committed.partition]):

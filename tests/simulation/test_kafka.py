@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
@@ -52,6 +52,9 @@ class SimulatedCluster:
 
     async def forget(self, partition: int, before: int) -> None:
         self.topic.expire(partition, before)
+
+    async def give(self, offsets: Mapping[int, int]) -> None:
+        self.group.offsets.update(offsets)
 
     def wall(self) -> float:
         return self.loop.wall_clock()

@@ -17,21 +17,20 @@ _GROUP = frozenset({"OffsetCommit", "OffsetFetch", "ListOffsets", "Heartbeat", "
 def beginnings(topic: Topic, source: TopicPlan, history: History) -> dict[int, int]:
     """By partition, the first offset that is the mapping's. `history` is of its mapping alone.
 
-    A group without offsets is given some by whoever starts, before anybody reads: those of the last one to do so count.
-    Partitions that came later begin at their beginning.
+    A group without offsets is given some before anybody reads, and the first that it is given count: they are the start,
+    whatever is looked up later. Partitions that came later begin at their beginning.
     """
     found = dict.fromkeys(topic.partitions, 0)
     if source.start == "TRIM_HORIZON":
         return found
-    reading = min((one.since for one in history.ownerships), default=NEVER)
-    first = [one for one in history.commits if one.alone and one.at <= reading]
-    begun = min((one.at for one in first), default=NEVER)
+    starts = [one for one in history.commits if one.start]
+    begun = min((one.at for one in starts), default=NEVER)
     for log in topic.logs:
         if log.created > begun:
             continue
-        given = [one.offset for one in first if one.partition == log.number]
+        given = [one.offset for one in starts if one.partition == log.number]
         if given:
-            found[log.number] = given[-1]
+            found[log.number] = given[0]
     return found
 
 

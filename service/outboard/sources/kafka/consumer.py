@@ -74,9 +74,7 @@ class Group(Protocol):
 
 
 class Consumer(Protocol):
-    """A member of a group. What fails raises `ConsumerError`. Between `start` and `join` the group can be asked for its
-    offsets and, while it has no members, be given some.
-    """
+    """A member of a group. What fails raises `ConsumerError`. Before `join`: `start`, `partitions`, `stop` alone."""
 
     async def start(self) -> None:
         """Connect to the cluster."""
@@ -124,8 +122,13 @@ class Consumer(Protocol):
         """What is wrong with the way to the cluster, if anything has been since a fetch was last answered."""
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
-        """Make these the group's offsets: where to read on. Raises `NotOurs` once the group has moved on, and before
-        `join` if it has members.
+        """Make these the group's offsets: where to read on in partitions that are ours. Raises `NotOurs` once the group
+        has moved on.
+        """
+
+    async def give_start(self, offsets: Mapping[int, int]) -> None:
+        """Make these the group's offsets, of any partition of the topic, in this generation or not at all. Raises
+        `NotOurs`.
         """
 
 

@@ -1,13 +1,12 @@
 """Knows what the partitions of one mapping share: their consumer, their part of the memory, and whom they tell."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from outboard.core.ports import Allowance
-from outboard.core.price import Price, charge_all
-from outboard.core.records import Record
+from outboard.core.price import Price
 from outboard.observe.mapping import MappingObserver
+from outboard.sources.holdings import Holdings
 from outboard.sources.kafka.consumer import Consumer, ConsumerError, FetchLimits
 
 #: The part of the memory that what came off the wire may take beside the records that are made of it.
@@ -33,13 +32,6 @@ class Journal(Protocol):
         """The consumer is of no more use."""
 
 
-@dataclass(slots=True)
-class Held:
-    """How many records all partitions of a mapping hold."""
-
-    records: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class TopicDesk:
     """What the feeds of one mapping share."""
@@ -47,22 +39,7 @@ class TopicDesk:
     consumer: Consumer
     topic: str
     journal: Journal
-    allowance: Allowance
+    holdings: Holdings
     price: Price
     observer: MappingObserver
     jitter: Callable[[], float]
-    held: Held = field(default_factory=Held)
-
-    def hold(self, records: Sequence[Record], granted: int) -> None:
-        """So many bytes were granted for what turned out to be these."""
-        self.allowance.adjust(granted, charge_all(records))
-        self._show(len(records))
-
-    def let_go(self, records: Sequence[Record], given_back: int = 0) -> None:
-        """These are held no longer; `given_back` bytes of theirs were given back before."""
-        self.allowance.give_back(charge_all(records) - given_back)
-        self._show(-len(records))
-
-    def _show(self, more: int) -> None:
-        self.held.records += more
-        self.observer.buffered(self.held.records, self.allowance.used)

@@ -11,6 +11,7 @@ from outboard.core.price import charge, charge_all
 from outboard.core.records import DropReason, Record
 from outboard.events.kafka import renderer
 from outboard.observe.facts import PositionReset
+from outboard.sources.holdings import Batch
 from outboard.sources.kafka.consumer import ConsumerError, Earliest, OffsetOutOfRange
 from outboard.sources.kafka.desk import TopicDesk
 
@@ -37,7 +38,7 @@ class PartitionFeed:
         self._progress = OffsetProgress()
         self._safe = offset
         self._committed = offset
-        self._given_back = 0  # bytes of the blocked batch, which is charged without its payload
+        self._batch = Batch(desk.holdings)
         self._paused = False
         self._stopped = False
         self._lost = False
@@ -133,7 +134,7 @@ class PartitionFeed:
         return True
 
     async def _has_memory(self, price: int, *, wait: bool) -> bool:
-        allowance = self._desk.allowance
+        allowance = self._desk.holdings.allowance
         if allowance.try_take(price):
             allowance.give_back(price)
         elif wait:
@@ -145,7 +146,7 @@ class PartitionFeed:
     def _pay(self, size: int, price: int) -> int:
         size = min(size, max(price, _ENOUGH))
         while size >= price:
-            if self._desk.allowance.try_take(size):
+            if self._desk.holdings.allowance.try_take(size):
                 return size
             size //= 2
         return 0
@@ -156,18 +157,18 @@ class PartitionFeed:
         try:
             messages = await desk.consumer.take(self._partition, limit, seconds)
             records = list(map(self._render, messages))
-        except OffsetOutOfRange:
-            desk.allowance.give_back(granted)
-            await self._begin_anew()
+        except OffsetOutOfRange as error:
+            desk.holdings.allowance.give_back(granted)
+            await self._begin_anew(error.offset)
             return 0
         except ConsumerError as error:
-            desk.allowance.give_back(granted)
+            desk.holdings.allowance.give_back(granted)
             self._failed(error)
             return 0
         except BaseException:
-            desk.allowance.give_back(granted)
+            desk.holdings.allowance.give_back(granted)
             raise
-        desk.hold(records, granted)
+        desk.holdings.hold(len(records), charge_all(records), granted)
         if records:
             self._page.extend(records)
             self._read_to = messages[-1].offset + 1
@@ -209,10 +210,13 @@ class PartitionFeed:
         with suppress(ConsumerError):  # it went elsewhere: there is nothing more to read
             self._desk.consumer.seek(self._partition, self._read_to)
 
-    async def _begin_anew(self) -> None:
+    async def _begin_anew(self, refused: int) -> None:
         """The records behind our position are gone: on to the oldest there are, never to the end."""
         desk = self._desk
         try:
+            if refused != self._read_to:  # by a fetch from before the last `seek`
+                desk.consumer.seek(self._partition, self._read_to)
+                return
             found = await desk.consumer.offsets(frozenset({self._partition}), Earliest())
             offset = found[self._partition]
             desk.consumer.seek(self._partition, offset)
@@ -237,14 +241,14 @@ class PartitionFeed:
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         """Returned ones are those that a stopped lane was in doubt about: whoever reads next has them again."""
         self._settled(delivered)
-        self._let_go(returned)
+        self._batch.let_go(returned)
 
     async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:  # noqa: ARG002
         self._settled(records)
 
     async def release(self, records: Sequence[Record]) -> None:
         """Nothing was taken: whoever reads next goes on behind what was committed."""
-        self._let_go(records)
+        self._batch.let_go(records)
 
     def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:  # noqa: ARG002
         """No invoke begins while it is not known whose the partition is."""
@@ -260,9 +264,7 @@ class PartitionFeed:
             self._read_to = self._given_to
             with suppress(ConsumerError):
                 self._desk.consumer.pause(self._partition)
-        if not self._given_back:
-            self._given_back = sum([len(record.event) for record in records])
-            self._desk.allowance.give_back(self._given_back)
+        self._batch.blocked(records)
 
     def _settled(self, records: Sequence[Record]) -> None:
         if self._lost:
@@ -271,20 +273,15 @@ class PartitionFeed:
         elif self._progress.settle(_offsets(records)) and self._progress.safe is not None:
             self._move(self._progress.safe)
             self._show_lag()
-        self._let_go(records)
+        self._batch.let_go(records)
 
     def _move(self, offset: int) -> None:
         self._safe = offset
         self._desk.journal.moved()
 
     def _drop_page(self) -> None:
-        self._desk.let_go(self._page)
+        self._desk.holdings.let_go(self._page)
         self._page.clear()
-
-    def _let_go(self, records: Sequence[Record]) -> None:
-        before = min(self._given_back, charge_all(records))
-        self._given_back -= before
-        self._desk.let_go(records, before)
 
 
 def _offsets(records: Sequence[Record]) -> list[int]:

@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Any, assert_never
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
@@ -14,17 +14,18 @@ from aiokafka.errors import (
     CommitFailedError,
     ConsumerStoppedError,
     CorruptRecordException,
-    GroupCoordinatorNotAvailableError,
+    GroupAuthorizationFailedError,
+    IllegalGenerationError,
     IllegalStateError,
     KafkaError,
-    NotCoordinatorForGroupError,
+    NoOffsetForPartitionError,
     OffsetOutOfRangeError,
-    for_code,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
 )
-from aiokafka.protocol.commit import OffsetFetchRequest
 
 from outboard.events.kafka import Message
-from outboard.sources.kafka import complaints
+from outboard.sources.kafka import complaints, library
 from outboard.sources.kafka.consumer import (
     ConsumerError,
     ConsumerSpec,
@@ -76,8 +77,8 @@ class GroupMember:
         self._spec = spec
         self._fetch = fetch
         self._find_way = way
+        self._consumer: Any = None  # an AIOKafkaConsumer, from `start` on
         self._said: tuple[float, ConsumerError] | None = None
-        self._joined = False
         self.brokers = spec.brokers
 
     async def start(self) -> None:
@@ -90,7 +91,7 @@ class GroupMember:
             self._consumer = self._made(way)
             async with asyncio.timeout(2 * _PATIENCE):
                 await self._consumer.start()
-            _see_refusals(self._consumer)
+            library.see_refusals(self._consumer)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             reason = self._said[1].message if self._said else str(error) or "it took too long"
@@ -132,27 +133,14 @@ class GroupMember:
                 await self._consumer.beginning_offsets(
                     [TopicPartition(topic, 0)]
                 )  # which learns what the topic is like
-            found = frozenset(self._consumer.partitions_for_topic(topic) or ())
-            if not self._joined:
-                # As nobody's member, so that the group can be given offsets.
-                tps = [TopicPartition(topic, partition) for partition in found]
-                self._consumer.assign(tps)
-                self._consumer.pause(*tps)
-        return found
+            return frozenset(self._consumer.partitions_for_topic(topic) or ())
 
     def join(self, group: Group) -> None:
-        self._joined = True
-        self._consumer.unsubscribe()
         self._consumer.subscribe([self._spec.topic], listener=_Listener(self._consumer, group))
 
     async def stop(self) -> None:
-        consumer = getattr(self, "_consumer", None)
-        if consumer is None:
-            return
-        # An error on the way out has nobody left to be told.
-        with contextlib.suppress(KafkaError, OSError, TimeoutError):
-            async with asyncio.timeout(_LEAVING):
-                await consumer.stop()
+        if self._consumer is not None:
+            await library.close(self._consumer, _LEAVING)
 
     async def committed(self, partitions: frozenset[int]) -> Mapping[int, int]:
         found: dict[int, int] = {}
@@ -200,8 +188,9 @@ class GroupMember:
         except CorruptRecordException as error:
             message = f"partition {partition} holds a record that fails its check sum: {error}; it is tried again"
             raise ConsumerError("CorruptRecord", message) from None
-        except IllegalStateError:
-            return ()  # it went elsewhere while we waited
+        except (IllegalStateError, NoOffsetForPartitionError):
+            # It went elsewhere while we waited; or the library looked for an offset just before we gave it one.
+            return ()
         except (KafkaError, ConsumerStoppedError) as error:
             raise self._failed(error) from None
         except Exception as error:
@@ -228,11 +217,10 @@ class GroupMember:
         return 0.0
 
     def trouble(self) -> ConsumerError | None:
-        if self._consumer._fetcher.error_future.done():  # noqa: SLF001 - the library tells nobody
+        if not library.is_fetching(self._consumer):
             return ConsumerError("FetcherEnded", "the consumer has stopped fetching; it starts again", fatal=True)
         try:
-            # Errors of the group wait to be asked for, and nothing goes on before.
-            self._consumer._coordinator.check_errors()  # noqa: SLF001 - only a read would ask, and none may come
+            library.raise_what_waits(self._consumer)
         except KafkaError as error:
             return self._failed(error)
         if self._said is None:
@@ -246,16 +234,18 @@ class GroupMember:
         return said
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
-        if self._joined and self._consumer._coordinator.generation < 0:  # noqa: SLF001
-            raise NotOurs  # an empty group would take it for an outsider's
-        try:
-            with _translated():
-                async with asyncio.timeout(_PATIENCE):
-                    await self._consumer.commit({self._tp(partition): offset for partition, offset in offsets.items()})
-        except ConsumerError as error:
-            if error.error_type in _NOT_OURS:
-                raise NotOurs from None
-            raise
+        if not library.is_member(self._consumer):
+            raise NotOurs
+        with _translated(_NOT_OURS):
+            async with asyncio.timeout(_PATIENCE):
+                await self._consumer.commit({self._tp(partition): offset for partition, offset in offsets.items()})
+
+    async def give_start(self, offsets: Mapping[int, int]) -> None:
+        with _translated(_NOT_OURS):
+            async with asyncio.timeout(_PATIENCE):
+                await library.commit_once(
+                    self._consumer, {self._tp(partition): offset for partition, offset in offsets.items()}
+                )
 
     def _tp(self, partition: int) -> TopicPartition:
         return TopicPartition(self._spec.topic, partition)
@@ -265,8 +255,8 @@ class GroupMember:
 
     def _failed(self, error: Exception) -> ConsumerError:
         """What ended the library's own tasks ends this consumer; what a broker refused may be granted later."""
-        unexpected = isinstance(error, ConsumerStoppedError) or type(error) is KafkaError
-        return ConsumerError(type(error).__name__, str(error) or type(error).__name__, fatal=unexpected)
+        ended = isinstance(error, _ENDS) or type(error) is KafkaError
+        return ConsumerError(type(error).__name__, str(error) or type(error).__name__, fatal=ended)
 
 
 _REMEDIES = {
@@ -274,38 +264,30 @@ _REMEDIES = {
     "SourceAccessConfigurations",
 }
 
-_NOT_OURS = frozenset({CommitFailedError.__name__, IllegalStateError.__name__})
+#: After these the library's tasks have ended, its heartbeats for instance.
+_ENDS = (ConsumerStoppedError, GroupAuthorizationFailedError)
+
+#: What the group says of a commit of another generation.
+_NOT_OURS = (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
 
 
 @contextlib.contextmanager
-def _translated() -> Iterator[None]:
+def _translated(not_ours: tuple[type[KafkaError], ...] = ()) -> Iterator[None]:
     """What the library raises, in the words of the port."""
     try:
         yield
     except TimeoutError:
         raise ConsumerError("KafkaTimeout", f"the cluster did not answer for {_PATIENCE:.0f} s") from None
+    except not_ours:
+        raise NotOurs from None
     except (KafkaError, OSError) as error:
         raise ConsumerError(type(error).__name__, str(error) or type(error).__name__) from None
-
-
-def _see_refusals(consumer: AIOKafkaConsumer) -> None:
-    """The library takes a coordinator that is still loading, or is none any more, for a group without offsets: the
-    start would be looked up and committed over what the group has. It does ask again where that is an error.
-    """
-    coordinator = consumer._coordinator  # noqa: SLF001 - there is no other way to see the answer
-    send = coordinator._send_req  # noqa: SLF001
-
-    async def checked(request: object) -> object:
-        answer = await send(request)
-        code = getattr(answer, "error_code", 0) if isinstance(request, OffsetFetchRequest) else 0
-        if code:
-            refusal = for_code(code)
-            if refusal in (GroupCoordinatorNotAvailableError, NotCoordinatorForGroupError):
-                coordinator.coordinator_dead()
-            raise refusal()
-        return answer
-
-    coordinator._send_req = checked  # noqa: SLF001
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library insists on its own class

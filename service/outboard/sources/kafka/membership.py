@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from outboard.core.ports import Lane, Lanes
 from outboard.events.kafka import ClusterFacts, envelope
 from outboard.observe.mapping import MappingObserver
+from outboard.sources.kafka.beginning import Beginning
 from outboard.sources.kafka.commits import Commits
-from outboard.sources.kafka.consumer import Consumer, ConsumerError, Earliest, Start
+from outboard.sources.kafka.consumer import Consumer, ConsumerError, NotOurs, Start
 from outboard.sources.kafka.desk import TopicDesk
 from outboard.sources.kafka.feed import PartitionFeed
 
@@ -65,7 +66,8 @@ class Membership:
         feed: Callable[[TopicDesk, int, int], PartitionFeed],
     ) -> None:
         """Join the group. `start`: where partitions begin if the group has no offset at all."""
-        self._desk, self._facts, self._start, self._make_feed = desk, facts, start, feed
+        self._desk, self._facts, self._make_feed = desk, facts, feed
+        self._beginning = Beginning(self._consumer, start)
         self._committing = self._tasks.create_task(self._commits.run(), name="commits")
         self._consumer.join(self)
 
@@ -114,9 +116,12 @@ class Membership:
         wanted = assigned if anew else assigned - self._open.keys()
         if not anew and not wanted:
             return
-        positions = await self._positions(wanted)
-        if generation != self._generation:
-            return  # it was divided once more meanwhile
+        try:
+            positions = await self._beginning.positions(wanted, assigned, lambda: generation == self._generation)
+        except NotOurs:
+            return  # the library learns the same and joins anew
+        if positions is None or generation != self._generation:
+            return
         if anew:
             self._sort_out(assigned, positions)
         for number in sorted(wanted - self._open.keys()):
@@ -127,20 +132,13 @@ class Membership:
             self._lanes.go_on()
             self._observer.rebalanced(len(assigned), self._now() - self._divided)
 
-    async def _positions(self, partitions: frozenset[int]) -> Mapping[int, int]:
-        """Where the group says to read on; what it has no offset for begins at the start, or was added later."""
-        known = await self._consumer.committed(partitions)
-        unknown = partitions - known.keys()
-        if not unknown:
-            return known
-        others = known or await self._consumer.committed(await self._consumer.partitions())
-        return {**known, **await self._consumer.offsets(unknown, Earliest() if others else self._start)}
-
     def _sort_out(self, assigned: frozenset[int], positions: Mapping[int, int]) -> None:
-        """Lanes go on whose partition came back and was nobody else's meanwhile: what they hold is not read again."""
+        """Lanes go on whose partition came back and was nobody else's meanwhile: what they hold is not read again. A
+        commit whose answer was lost stands between the two; before them, somebody has gone back on purpose.
+        """
         for number, partition in self._open.items():
             feed = partition.feed
-            if number in assigned and not feed.lost and positions[number] <= feed.safe:
+            if number in assigned and not feed.lost and feed.committed <= positions[number] <= feed.safe:
                 feed.go_on()
             else:
                 feed.lose()

@@ -1,7 +1,7 @@
-"""Knows how a Kafka mapping runs: connects, sees to it that the group has a start, works off what it is assigned."""
+"""Knows how a Kafka mapping runs: connects, joins the group, works off what it is assigned, drains."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -10,7 +10,9 @@ from outboard.core.ports import Allowance, Lanes, SourceFailed
 from outboard.core.price import Price
 from outboard.events.kafka import ClusterFacts
 from outboard.observe.mapping import MappingObserver, MappingState
-from outboard.sources.kafka.consumer import Consumer, ConsumerError, Earliest, FetchLimits, NotOurs, Start
+from outboard.sources.holdings import Holdings
+from outboard.sources.interruption import Interruption
+from outboard.sources.kafka.consumer import Consumer, ConsumerError, Earliest, FetchLimits, Start
 from outboard.sources.kafka.desk import TopicDesk, fetch_limits
 from outboard.sources.kafka.feed import PartitionFeed
 from outboard.sources.kafka.membership import Membership
@@ -60,16 +62,13 @@ class KafkaSource:
         self._start = settings.start
         self._consumer: Consumer | None = None
         self._member: Membership | None = None
-        self._stopping = False
-        self._at_work: asyncio.Timeout | None = None
+        self._interruption = Interruption()
         self._failures = 0
         self._trouble: ConsumerError | None = None
         self._now = asyncio.get_running_loop().time
 
     def stop(self) -> None:
-        self._stopping = True
-        if self._at_work is not None and not self._at_work.expired():
-            self._at_work.reschedule(self._now())
+        self._interruption.request()
         if self._member is not None:
             self._member.stop_lanes()
 
@@ -78,7 +77,7 @@ class KafkaSource:
         settings.allowance.give_back(settings.allowance.used)  # what an earlier run that crashed has left behind
         lanes.hold()
         try:
-            if await self._unless_stopped(self._begin):
+            if await self._interruption.done(self._begin):
                 settings.observer.state(MappingState.ENABLED, "")
                 await self._work(lanes)
         finally:
@@ -102,11 +101,19 @@ class KafkaSource:
         async with asyncio.TaskGroup() as tasks:
             self._member = member = Membership(consumer, lanes, tasks, settings.observer, settings.jitter)
             desk = TopicDesk(
-                *(consumer, settings.topic, member, settings.allowance, Price(), settings.observer, settings.jitter)
+                *(
+                    consumer,
+                    settings.topic,
+                    member,
+                    Holdings(settings.allowance, settings.observer),
+                    Price(),
+                    settings.observer,
+                    settings.jitter,
+                )
             )
             member.begin(desk, ClusterFacts(settings.arn, consumer.brokers), self._start, self._make_feed)
             try:
-                while await self._unless_stopped(self._wait) and await self._unless_stopped(self._look):
+                while await self._interruption.done(self._wait) and await self._interruption.done(self._look):
                     pass
             except SourceFailed as failure:
                 # Said at once: the lanes may take as long as an invoke to end.
@@ -114,20 +121,6 @@ class KafkaSource:
                 await member.drain()
                 raise
             await member.drain()
-
-    async def _unless_stopped(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do it; False: a stop came first, or cut it off."""
-        try:
-            async with asyncio.timeout(None) as self._at_work:
-                if self._stopping:
-                    return False
-                await work()
-        except TimeoutError:
-            if not self._stopping:
-                raise
-        finally:
-            self._at_work = None
-        return not self._stopping
 
     # Beginning
 
@@ -139,8 +132,7 @@ class KafkaSource:
             fitting = fetch_limits(settings.memory, len(partitions))
             if fitting.partition < limits.partition:
                 await self._disconnect()
-                partitions = await self._connected(fitting)
-            await self._give_start(partitions)
+                await self._connected(fitting)
         except ConsumerError as error:
             raise SourceFailed(error.error_type, error.message) from None
         settings.observer.polled(0, 0, 0.0)
@@ -164,20 +156,6 @@ class KafkaSource:
         if self._consumer is not None:
             await self._consumer.stop()
             self._consumer = None
-
-    async def _give_start(self, partitions: frozenset[int]) -> None:
-        """Where the mapping starts becomes the group's offsets before anybody reads, unless it has some: LATEST is what
-        is the latest now, whatever crashes later.
-        """
-        consumer = self._consumer
-        assert consumer is not None
-        known = await consumer.committed(partitions)
-        unknown = partitions - known.keys()
-        if unknown:
-            # Beside others that have an offset, these were added later: all of them is new.
-            found = await consumer.offsets(unknown, Earliest() if known else self._start)
-            with suppress(NotOurs):  # the group has members, and these have seen to it
-                await consumer.commit(found)
 
     # Working
 

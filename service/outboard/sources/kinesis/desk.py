@@ -1,16 +1,15 @@
 """Knows what the shards of one mapping share: their stream, their part of the memory, and whom they tell."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
-from outboard.core.ports import Allowance
-from outboard.core.price import Price, charge_all
-from outboard.core.records import Record
+from outboard.core.price import Price
 from outboard.core.shards import Position
 from outboard.events.kinesis import StreamFacts
 from outboard.observe.mapping import MappingObserver
+from outboard.sources.holdings import Holdings
 from outboard.sources.kinesis.stream import KinesisStream
 
 #: What a page costs at most: Kinesis gives 10 MB of data, which base64 makes a third larger and the payload doubles.
@@ -36,13 +35,6 @@ class Journal(Protocol):
         """Whether a record that arrived then, in epoch seconds, is as old as the stream lets records become."""
 
 
-@dataclass(slots=True)
-class Held:
-    """How many records all shards of a mapping hold."""
-
-    records: int = 0
-
-
 @dataclass(frozen=True, slots=True)
 class ShardDesk:
     """What the feeds of one mapping share. `reads`: how many large pages may be on their way at once; `latest`: the
@@ -52,24 +44,9 @@ class ShardDesk:
     stream: KinesisStream
     facts: StreamFacts
     journal: Journal
-    allowance: Allowance
+    holdings: Holdings
     price: Price
     reads: asyncio.Semaphore
     observer: MappingObserver
     jitter: Callable[[], float]
     latest: bool = False
-    held: Held = field(default_factory=Held)
-
-    def hold(self, records: int, cost: int, granted: int) -> None:
-        """So many bytes were granted for what turned out to be these records, at this cost."""
-        self.allowance.adjust(granted, cost)
-        self._show(records)
-
-    def let_go(self, records: Sequence[Record], given_back: int = 0) -> None:
-        """These are held no longer; `given_back` bytes of theirs were given back before."""
-        self.allowance.give_back(charge_all(records) - given_back)
-        self._show(-len(records))
-
-    def _show(self, more: int) -> None:
-        self.held.records += more
-        self.observer.buffered(self.held.records, self.allowance.used)

@@ -13,6 +13,7 @@ from outboard.core.records import DropReason, Record
 from outboard.core.shards import After, Beginning, End, Position, Since
 from outboard.events.kinesis import renderer
 from outboard.observe.facts import PositionReset
+from outboard.sources.holdings import Batch
 from outboard.sources.kinesis.desk import LARGEST_PAGE, ShardDesk
 from outboard.sources.kinesis.page_size import PageSize, whole_batches
 from outboard.sources.kinesis.stream import Page, with_remedy
@@ -49,7 +50,7 @@ class ShardFeed:
         self._read_to = position  # behind the last record of the page
         self._given_to = position  # behind the last record that the lane was given
         self._progress: Progress[tuple[object, str]] = Progress()
-        self._given_back = 0  # bytes of the blocked batch, which is charged without its payload
+        self._batch = Batch(desk.holdings)
         self._iterator: str | None = None
         self._at_end = False  # no page will follow
         self._stopped = False
@@ -127,20 +128,20 @@ class ShardFeed:
             page = await desk.stream.read(iterator, limit)
             records = self._rendered(page)
         except CallFailed as failure:
-            desk.allowance.give_back(granted)
+            desk.holdings.allowance.give_back(granted)
             self._failed(failure)
         except BaseException:
-            desk.allowance.give_back(granted)
+            desk.holdings.allowance.give_back(granted)
             raise
         else:
             cost = charge_all(records)
-            desk.hold(len(records), cost, granted)
+            desk.holdings.hold(len(records), cost, granted)
             self._size.saw(len(records), cost)
             self._take(page, records, started)
 
     async def _pay(self, records: int, price: int, *, wait: bool) -> int:
         """The bytes granted for so many records; 0: none now. Where they are not to be had at once, fewer are taken."""
-        allowance, size = self._desk.allowance, min(records * price, LARGEST_PAGE)
+        allowance, size = self._desk.holdings.allowance, min(records * price, LARGEST_PAGE)
         while size >= price:
             if allowance.try_take(size):
                 return size
@@ -242,14 +243,14 @@ class ShardFeed:
     async def settle(self, delivered: Sequence[Record], returned: Sequence[Record]) -> None:
         """Returned ones are those that a stopped lane was in doubt about: they are read again after the next start."""
         self._settled(delivered)
-        self._let_go(returned)
+        self._batch.let_go(returned)
 
     async def give_up(self, records: Sequence[Record], reason: DropReason) -> None:  # noqa: ARG002
         self._settled(records)
 
     async def release(self, records: Sequence[Record]) -> None:
         """Nothing of the stream was taken: whoever reads next goes on behind what was settled."""
-        self._let_go(records)
+        self._batch.let_go(records)
 
     def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:  # noqa: ARG002
         """A stream takes nothing back."""
@@ -262,12 +263,10 @@ class ShardFeed:
         if self._page:
             self._drop_page()
             self._read_to, self._iterator, self._at_end = self._given_to, None, False
-        if not self._given_back:
-            self._given_back = sum([len(record.event) for record in records])
-            self._desk.allowance.give_back(self._given_back)
+        self._batch.blocked(records)
 
     def _drop_page(self) -> None:
-        self._desk.let_go(self._page)
+        self._desk.holdings.let_go(self._page)
         self._page.clear()
 
     def _settled(self, records: Sequence[Record]) -> None:
@@ -276,9 +275,4 @@ class ShardFeed:
             moved |= self._progress.settle((record.token, str(record.identifier)))
         if moved and self._progress.safe is not None:
             self._desk.journal.at(self._shard, After(self._progress.safe[1]))
-        self._let_go(records)
-
-    def _let_go(self, records: Sequence[Record]) -> None:
-        before = min(self._given_back, charge_all(records))
-        self._given_back -= before
-        self._desk.let_go(records, before)
+        self._batch.let_go(records)

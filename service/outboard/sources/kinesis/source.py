@@ -12,6 +12,8 @@ from outboard.core.price import Price
 from outboard.core.shards import End, Lineage, Position, Shard, read, written
 from outboard.events.kinesis import StreamFacts
 from outboard.observe.mapping import MappingObserver, MappingState
+from outboard.sources.holdings import Holdings
+from outboard.sources.interruption import Interruption
 from outboard.sources.kinesis.desk import LARGEST_PAGE, ShardDesk
 from outboard.sources.kinesis.feed import ShardFeed
 from outboard.sources.kinesis.stream import KinesisStream, StreamDescription, with_remedy
@@ -74,8 +76,7 @@ class KinesisSource:
         self._settings = settings
         self._make_feed = feed
         self._open: dict[str, Lane] = {}
-        self._stopping = False
-        self._at_work: asyncio.Timeout | None = None
+        self._interruption = Interruption()
         self._attention = asyncio.Event()
         self._now = asyncio.get_running_loop().time
         self._looked = self._now()
@@ -83,23 +84,21 @@ class KinesisSource:
         self._failures = 0
 
     def stop(self) -> None:
-        self._stopping = True
-        if self._at_work is not None and not self._at_work.expired():
-            self._at_work.reschedule(asyncio.get_running_loop().time())
+        self._interruption.request()
         for lane in self._open.values():
             lane.stop()
 
     async def run(self, lanes: Lanes) -> None:
         settings = self._settings
         settings.allowance.give_back(settings.allowance.used)  # what an earlier run that crashed has left behind
-        if not await self._unless_stopped(self._begin):
+        if not await self._interruption.done(self._begin):
             return
         settings.observer.state(MappingState.ENABLED, "")
         self._lanes = lanes
         async with asyncio.TaskGroup() as self._tasks:
             try:
                 self._open_ready()
-                while await self._unless_stopped(self._wait) and await self._unless_stopped(self._look):
+                while await self._interruption.done(self._wait) and await self._interruption.done(self._look):
                     self._open_ready()
             except SourceFailed as failure:
                 # Said at once: the lanes may take as long as an invoke to end.
@@ -107,20 +106,6 @@ class KinesisSource:
                 await self._drain()
                 raise
             await self._drain()
-
-    async def _unless_stopped(self, work: Callable[[], Awaitable[None]]) -> bool:
-        """Do it; False: a stop came first, or cut it off."""
-        try:
-            async with asyncio.timeout(None) as self._at_work:
-                if self._stopping:
-                    return False
-                await work()
-        except TimeoutError:
-            if not self._stopping:
-                raise
-        finally:
-            self._at_work = None
-        return not self._stopping
 
     async def _begin(self) -> None:
         """Find out where every shard is to be read from; that is durable before the first of them is read."""
@@ -143,7 +128,16 @@ class KinesisSource:
         await settings.checkpoints.saved()
         reads = asyncio.Semaphore(max(1, min(_READS, settings.memory // (2 * LARGEST_PAGE))))
         self._desk = ShardDesk(
-            *(stream, facts, self, settings.allowance, Price(), reads, settings.observer, settings.jitter),
+            *(
+                stream,
+                facts,
+                self,
+                Holdings(settings.allowance, settings.observer),
+                Price(),
+                reads,
+                settings.observer,
+                settings.jitter,
+            ),
             latest=settings.latest,
         )
 
@@ -196,7 +190,7 @@ class KinesisSource:
         await lane.ended()
         del self._open[name]
         self._lineage.closed(name)
-        if not self._stopping:
+        if not self._interruption.requested:
             self._open_ready()  # the children, where they are listed already
         self._show()
         self._attention.set()
@@ -205,7 +199,7 @@ class KinesisSource:
         self._settings.observer.shards(len(self._open), self._lineage.waiting)
 
     async def _drain(self) -> None:
-        self._stopping = True
+        self._interruption.requested = True
         for lane in self._open.values():
             lane.stop()
         while self._open:

@@ -8,13 +8,13 @@ from outboard.core.ports import Feed
 from outboard.core.price import Price
 from outboard.core.records import Envelope, Record
 from outboard.runtime.budget import ByteBudget, Share
+from outboard.sources.holdings import Holdings
 from outboard.sources.kafka.consumer import (
     ConsumerError,
     Earliest,
     FetchLimits,
     Group,
     Latest,
-    NotOurs,
     OffsetOutOfRange,
     Since,
     Start,
@@ -66,12 +66,11 @@ class FakeLog:
 
 
 class FakeTopic:
-    """What outlives its consumers: the logs, and the group's offsets and other members."""
+    """What outlives its consumers: the logs, and the group's offsets."""
 
     def __init__(self, partitions: int = 1) -> None:
         self.logs = {number: FakeLog() for number in range(partitions)}
         self.group: dict[int, int] = {}
-        self.members = False
         self.commits: list[tuple[float, dict[int, int]]] = []
         self.arrived = asyncio.Event()
 
@@ -207,10 +206,13 @@ class FakeConsumer:
     def trouble(self) -> ConsumerError | None:
         return self.wrong
 
+    async def give_start(self, offsets: Mapping[int, int]) -> None:
+        await self._do("give start")
+        self.topic.commits.append((elapsed(), dict(offsets)))
+        self.topic.group.update(offsets)
+
     async def commit(self, offsets: Mapping[int, int]) -> None:
         await self._do("commit")
-        if self.group is None and self.topic.members:
-            raise NotOurs
         self.topic.commits.append((elapsed(), dict(offsets)))
         self.topic.group.update(offsets)
 
@@ -309,7 +311,15 @@ class Scene:
         self.consumer = FakeConsumer(self.topic)
         self.share: Share = ByteBudget(budget).share(TRADES.name)
         self.journal = NotingJournal()
-        self.desk = TopicDesk(self.consumer, TOPIC, self.journal, self.share, Price(), self.stage.observer, lambda: 0.0)
+        self.desk = TopicDesk(
+            self.consumer,
+            TOPIC,
+            self.journal,
+            Holdings(self.share, self.stage.observer),
+            Price(),
+            self.stage.observer,
+            lambda: 0.0,
+        )
 
     def feed(self, offset: int = 0, partition: int = 0) -> PartitionFeed:
         """A feed as a membership makes it: the consumer was told where to read."""

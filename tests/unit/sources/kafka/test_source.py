@@ -110,31 +110,25 @@ class World:
 
 @pytest.mark.parametrize(("start", "offset"), [(Earliest(), 0), (Latest(), 3), (Since(START + 10), 2)])
 @virtual
-async def test_where_to_start_is_the_groups_offset_before_it_is_joined(start: Start, offset: int) -> None:
+async def test_where_to_start_is_the_groups_offset_before_anything_is_read(start: Start, offset: int) -> None:
     world = World(start=start, partitions=2)
     world.topic.put(0, "a", "b")
     world.topic.put(0, "c", at=START + 20)
-    committed: list[dict[int, int]] = []
-
-    def prepare(consumer: FakeConsumer) -> None:
-        consumer.on_join = lambda _: committed.append(dict(world.topic.group))
-
-    world.prepare = prepare
+    world.prepare = lambda consumer: consumer.seconds.update({"give start": 3.0})
     async with world.running():
-        await asyncio.sleep(1)
+        await asyncio.sleep(5)
 
-    assert committed == [{0: offset, 1: 0}]
-    calls = world.consumer.calls
-    assert calls[: calls.index("join")] == ["start", "partitions", "committed", "offsets", "commit"]
+    assert world.topic.commits[0] == (3.0, {0: offset, 1: 0})
+    assert min(when for when, *_ in world.consumer.takes) == 3.0
 
 
 @virtual
 async def test_latest_is_what_was_the_latest_at_the_first_start() -> None:
     world = World(start=Latest())
     world.topic.put(0, "old")
-    world.prepare = lambda consumer: setattr(consumer, "on_join", lambda _: None)
+    world.prepare = lambda consumer: consumer.errors.update({"take": [DENIED] * 100})
     async with world.running():
-        await asyncio.sleep(1)  # it is never assigned anything
+        await asyncio.sleep(1)
         world.topic.put(0, "new")
     world.prepare = lambda _: None
     async with world.running():
@@ -164,30 +158,7 @@ async def test_partitions_that_were_added_later_begin_at_their_first_record() ->
     async with world.running():
         await asyncio.sleep(1)
 
-    assert world.commits[0] == {1: 0}
     assert sorted(world.function.batches) == [("trades-0", [1]), ("trades-1", [0, 1])]
-
-
-@virtual
-async def test_a_group_that_has_members_already_was_given_its_start_by_them() -> None:
-    world = World(start=Latest())
-    world.topic.put(0, *"ab")
-    world.topic.members = True
-
-    def join(consumer: FakeConsumer) -> None:
-        def others(group: object) -> None:
-            world.topic.group = {0: 1}
-            consumer.group.assigned(frozenset({0}))  # type: ignore[union-attr]
-
-        consumer.on_join = others
-
-    world.prepare = join
-    async with world.running():
-        await asyncio.sleep(1)
-
-    assert world.function.batches == [("trades-0", [1])]
-    assert world.scene.stage.shown()[0] != "Failed"
-    assert len(world.consumers) == 1
 
 
 @virtual
@@ -217,7 +188,31 @@ async def test_a_missing_topic_is_looked_for_every_ten_seconds_at_most() -> None
         assert world.consumer.calls.count("partitions") in range(12, 17)
 
 
-@pytest.mark.parametrize("operation", ["start", "partitions", "committed", "offsets", "commit"])
+@pytest.mark.parametrize("operation", ["committed", "partitions", "offsets", "give start"])
+@virtual
+async def test_a_start_that_cannot_be_given_is_shown_and_given_later(operation: str) -> None:
+    world = World()
+    world.topic.put(0, "a")
+
+    def join(consumer: FakeConsumer) -> None:
+        def failing(group: object) -> None:
+            consumer.errors[operation] = [DENIED]
+            consumer.group.assigned(frozenset({0}))  # type: ignore[union-attr]
+
+        consumer.on_join = failing
+
+    world.prepare = join
+    async with world.running():
+        await asyncio.sleep(0.25)
+        assert world.function.batches == []
+        await asyncio.sleep(2)
+
+    assert world.function.batches == [("trades-0", [0])]
+    assert world.scene.stage.value("polling_errors_total", error="access_denied") == 1
+    assert len(world.consumers) == 1
+
+
+@pytest.mark.parametrize("operation", ["start", "partitions"])
 @virtual
 async def test_a_beginning_that_fails_is_shown_and_made_again_with_a_new_consumer(operation: str) -> None:
     world = World()

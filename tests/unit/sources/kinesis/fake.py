@@ -14,6 +14,7 @@ from outboard.core.shards import Beginning, Position, written
 from outboard.events.kinesis import StreamFacts
 from outboard.observe.facts import MappingFacts
 from outboard.runtime.budget import ByteBudget, Share
+from outboard.sources.holdings import Holdings
 from outboard.sources.kinesis.desk import ShardDesk
 from outboard.sources.kinesis.feed import ShardFeed
 from outboard.sources.kinesis.stream import KinesisStream
@@ -369,7 +370,7 @@ class Scene:
             stream=self.stream,
             facts=StreamFacts(ARN, "eu-west-1", "arn:aws:iam::123456789012:role/outboard"),
             journal=self.journal,
-            allowance=self.share,
+            holdings=Holdings(self.share, self.stage.observer),
             price=Price(),
             reads=asyncio.Semaphore(reads),
             observer=self.stage.observer,
