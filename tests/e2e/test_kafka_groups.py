@@ -6,13 +6,10 @@ import random
 import signal
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from outboard.sources.kafka.consumer import ConsumerError, ConsumerSpec, FetchLimits
-from outboard.sources.kafka.member import GroupMember, Way
 from tests.e2e.harness import Launcher, Running, until
 from tests.e2e.topics import at_once, done_by, fails, group_of, numbers_of, out_of_turn, topic_mapping, values
 from tests.servers.availability import started
@@ -140,29 +137,6 @@ async def _through(topics: Topics, topic: Topic, fleet: Fleet, chance: random.Ra
                 written += 30
             await asyncio.sleep(0.1)
     return written
-
-
-async def test_a_broker_that_comes_back_never_says_that_the_group_has_no_offsets(tmp_path: Path) -> None:
-    """While it loads what was committed it says so in a place of its answer at which aiokafka does not look."""
-    with started(kafka(tmp_path)) as broker:
-        topics = Topics(broker.bootstrap)
-        topic = await topics.create()
-        await topics.commit("g", topic, {0: 3})
-        await topics.close()
-        spec = ConsumerSpec("m", "u", topic.name, "g", broker.bootstrap, tls=False)
-        consumer = GroupMember(spec, FetchLimits(65_536, 1_048_576), lambda: asyncio.sleep(0, Way(broker.bootstrap)))
-        await consumer.start()
-        try:
-            broker.kill()
-            async with asyncio.TaskGroup() as group:
-                back = group.create_task(asyncio.to_thread(broker.start), name="start")
-                while not back.done():
-                    with suppress(ConsumerError):
-                        assert await consumer.committed(frozenset({0})) == {0: 3}
-            for _ in range(300):
-                assert await consumer.committed(frozenset({0})) == {0: 3}
-        finally:
-            await consumer.stop()
 
 
 async def test_a_function_that_is_slower_than_the_session_keeps_its_partition(
