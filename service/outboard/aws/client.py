@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -156,20 +157,23 @@ class LambdaClient:
         trace: str | None = None,
         timeout: float = 905.0,
     ) -> InvokeReply:
-        path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
-        if qualifier:
-            path += f"?Qualifier={quote(qualifier, safe='')}"
         headers = {"content-type": "application/json", "x-amz-invocation-type": invocation_type}
         if trace and _TRACE.fullmatch(trace):
             headers["x-amzn-trace-id"] = trace
         try:
-            answer = await self._calls.post("lambda", path, headers, payload, timeout)
+            answer = await self._calls.post("lambda", _invocations(function, qualifier), headers, payload, timeout)
         except CallFailed as failure:
             self._told("lambda", "Invoke", failure.code)
             raise
         good = answer.status < 300
         self._told("lambda", "Invoke", "OK" if good else read_error(answer.status, answer.headers, answer.body).code)
         return InvokeReply(answer.status, answer.headers, answer.body)
+
+
+@lru_cache(maxsize=1024)
+def _invocations(function: str, qualifier: str | None) -> str:
+    path = f"/2015-03-31/functions/{quote(function, safe='')}/invocations"
+    return f"{path}?Qualifier={quote(qualifier, safe='')}" if qualifier else path
 
 
 def _result(answer: Answer) -> dict[str, Any]:

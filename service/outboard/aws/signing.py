@@ -40,6 +40,21 @@ class Target:
     service: str
 
 
+class _Key:
+    """A key of HMAC-SHA256, 64 bytes at most, mixed in once: OpenSSL sets an HMAC up for longer than it computes it."""
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(64, b"\0")
+        self._inner = hashlib.sha256(bytes(byte ^ 0x36 for byte in block))
+        self._outer = hashlib.sha256(bytes(byte ^ 0x5C for byte in block))
+
+    def sign(self, message: bytes) -> str:
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(message)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
 def target(url: str, region: str, service: str) -> Target:
     """The target of POST requests to `url`, whose path and query are percent-encoded as they go over the wire."""
     scheme, _, rest = url.partition("://")
@@ -70,7 +85,7 @@ def sign(at: Target, headers: Mapping[str, str], body: bytes, credentials: Crede
     scope = f"{day}/{at.region}/{at.service}/aws4_request"
     to_sign = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     key = _day_key(credentials.secret_key, day, at.region, at.service)
-    signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
+    signature = key.sign(to_sign.encode())
     signed["authorization"] = (
         f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders={listed}, Signature={signature}"
     )
@@ -83,11 +98,11 @@ def _stamp(second: int) -> str:
 
 
 @lru_cache(maxsize=256)
-def _day_key(secret: str, day: str, region: str, service: str) -> bytes:
+def _day_key(secret: str, day: str, region: str, service: str) -> _Key:
     key = f"AWS4{secret}".encode()
     for part in (day, region, service, "aws4_request"):
         key = hmac.digest(key, part.encode(), "sha256")
-    return key
+    return _Key(key)
 
 
 def _host(scheme: str, authority: str) -> str:

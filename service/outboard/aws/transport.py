@@ -5,14 +5,16 @@ import io
 import select
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.connector import Connection
+from aiohttp.typedefs import LooseHeaders
+from multidict import CIMultiDict
 from yarl import URL
 
 from outboard.aws.calls import TimedOut, Unreachable
@@ -38,8 +40,6 @@ _IN_ONE_PIECE = 2**20
 
 #: No answer of the services called here is larger: 10 MB of Kinesis records are 14 MB in base64.
 _LARGEST_ANSWER = 64 * 1024 * 1024
-
-_NO_AUTOMATIC_HEADERS = ("Accept", "Accept-Encoding", "User-Agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class Transport:
                 limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=30, ssl=context, socket_factory=_probed_socket
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=_NO_AUTOMATIC_HEADERS,
+            request_class=_Request,
             auto_decompress=False,
         )
         return self._session
@@ -141,6 +141,17 @@ def _limits(timeout: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(connect=connect, sock_connect=_CONNECT, ceil_threshold=_CONNECT_IN_ALL)
 
 
+class _Request(aiohttp.ClientRequest):
+    """Has no headers but ours. To leave aiohttp's own out, `skip_auto_headers` copies them all, for each call."""
+
+    def update_headers(self, headers: LooseHeaders | None) -> None:
+        self.headers = CIMultiDict(headers or ())
+        self.headers.setdefault("Host", self.url.host_port_subcomponent or "")
+
+    def update_auto_headers(self, skip_auto_headers: Iterable[str] | None) -> None:
+        pass
+
+
 class _Connector(aiohttp.TCPConnector):
     """Uses no connection again on which the server has hung up or spoken unasked: that would be no answer to our call.
 
@@ -149,7 +160,7 @@ class _Connector(aiohttp.TCPConnector):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        self._used: WeakSet[asyncio.BaseProtocol] = WeakSet()
+        self._ears: WeakKeyDictionary[asyncio.BaseProtocol, select.poll] = WeakKeyDictionary()
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Any], timeout: aiohttp.ClientTimeout
@@ -158,10 +169,11 @@ class _Connector(aiohttp.TCPConnector):
             connection = await self._connected(req, traces, timeout)
             protocol = connection.protocol
             assert protocol is not None
-            if protocol not in self._used:
-                self._used.add(protocol)
+            ear = self._ears.get(protocol)
+            if ear is None:  # never used
+                self._ears[protocol] = _ear(connection.transport)
                 return connection
-            if not protocol.should_close and _is_silent(connection.transport):
+            if not protocol.should_close and not ear.poll(0):
                 return connection
             connection.close()
 
@@ -177,14 +189,13 @@ class _Connector(aiohttp.TCPConnector):
             raise aiohttp.ClientProxyConnectionError(req.connection_key, OSError("it hung up")) from error
 
 
-def _is_silent(transport: asyncio.BaseTransport | None) -> bool:
-    """Whether there is nothing to be read: no byte, no end, no error."""
+def _ear(transport: asyncio.BaseTransport | None) -> select.poll:
+    """Hears whether there is anything to be read: a byte, an end, an error."""
+    ear = select.poll()
     found = transport.get_extra_info("socket") if transport is not None else None
-    if found is None:
-        return True
-    asked = select.poll()
-    asked.register(found.fileno(), select.POLLIN)
-    return not asked.poll(0)
+    if found is not None:
+        ear.register(found.fileno(), select.POLLIN)
+    return ear
 
 
 def _never_left(error: aiohttp.ClientOSError) -> bool:

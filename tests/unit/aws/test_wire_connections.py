@@ -136,6 +136,17 @@ async def test_an_invoke_says_its_length_and_asks_neither_for_leave_nor_for_comp
         assert {"expect", "transfer-encoding", "accept-encoding", "cookie"}.isdisjoint(request.headers)
 
 
+async def test_a_call_carries_no_headers_but_its_own():
+    async with wire() as server, clients(server.url) as at:
+        await at.sqs.call("ListQueues", {})
+
+        (request,) = server.requests
+        ours = {"content-length", "content-type", "host", "user-agent", "x-amz-target"}
+        signature = {"authorization", "x-amz-date", "x-amz-security-token"}
+        assert set(request.headers) == ours | signature
+        assert request.headers["host"] == server.url.removeprefix("http://")
+
+
 async def test_a_call_is_answered_although_the_server_stopped_reading_it():
     async def too_large(reader, writer):
         await reader.readuntil(b"\r\n\r\n")

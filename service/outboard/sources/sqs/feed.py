@@ -62,12 +62,15 @@ class SqsFeed:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._stopped = asyncio.Event()
+        self._paying: asyncio.Task[int] | None = None
         self._failures = 0
         self._idle = False
         self._backlog = False
 
     def stop(self) -> None:
         self._stopped.set()
+        if self._paying is not None:
+            self._paying.cancel()
 
     def blocked(self, records: Sequence[Record]) -> None:
         """There is never more here than what is in the batch."""
@@ -109,12 +112,8 @@ class SqsFeed:
         if not wait:
             return None
         async with asyncio.TaskGroup() as group:
-            taking = group.create_task(self._take(size), name="budget")
-            stop = group.create_task(self._stopped.wait(), name="stop")
-            await asyncio.wait({taking, stop}, return_when=asyncio.FIRST_COMPLETED)
-            stop.cancel()
-            if not taking.done():
-                taking.cancel()
+            taking = self._paying = group.create_task(self._take(size), name="budget")
+        self._paying = None
         if taking.cancelled():
             return None
         # The last poller goes on: ending here, it would be opened again, wait again and end again.
@@ -179,8 +178,7 @@ class SqsFeed:
             await receipts.give_back([str(record.token) for record in returned])
         if delivered:
             await receipts.delete([str(record.token) for record in delivered])
-        self._let_go(delivered)
-        self._let_go(returned)
+        self._let_go([*delivered, *returned])
 
     def lapsed(self, records: Sequence[Record]) -> Sequence[Record]:
         """Those whose visibility is over: another receiver may have them, so AWS drops its copy then, as we do."""

@@ -10,9 +10,6 @@ from outboard.config.arns import Arn
 #: SQS takes and gives at most this many messages a call.
 MOST_PER_CALL = 10
 
-#: What a message is nothing without.
-_NEEDED = ("MessageId", "ReceiptHandle", "Body")
-
 #: The largest message that SQS takes, where the queue names no limit of its own.
 _LARGEST_MESSAGE = 1_048_576
 
@@ -99,7 +96,13 @@ class SqsQueue:
 
 
 def _is_message(entry: object) -> bool:
-    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in _NEEDED)
+    """Whether it has what a message is nothing without."""
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("MessageId"), str)
+        and isinstance(entry.get("ReceiptHandle"), str)
+        and isinstance(entry.get("Body"), str)
+    )
 
 
 def _errors(answer: Mapping[str, Any], handles: Sequence[str]) -> dict[str, EntryError]:

@@ -118,6 +118,8 @@ class Receipts:
         self._holds.finish(handles)
         while pending:
             failed = await self._in_tens(pending, self._delete_ten)
+            if not failed:
+                break
             errors = dict(failed)
             self._holds.dropped([handle for handle in pending if handle not in errors])
             hopeless = self._stopping and failures >= _TRIES_WHEN_STOPPING
