@@ -44,8 +44,8 @@ async def test_the_broker_listens_and_ends_with_the_block(tmp_path: Path) -> Non
         host, port = address.split(":")
         socket.create_connection((host, int(port)), 5).close()
         children = psutil.Process(part.process.pid).children()
+        assert [child.name() for child in children] == ["tansu"]
 
-    assert [child.name() for child in children] == ["tansu"]
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
