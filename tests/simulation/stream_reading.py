@@ -141,8 +141,11 @@ def idle_reads(facts: StreamFacts) -> Iterator[str]:
 
 def late_children(facts: StreamFacts) -> Iterator[str]:
     """Where nothing goes wrong, the reading goes on in its children as soon as a shard is done."""
+    sent: dict[str, float] = {}  # those from before the start, which nobody was owed, included
+    for attempt in facts.history.attempts:
+        sent[attempt.shard] = max(sent.get(attempt.shard, 0.0), end(attempt, facts.history))
     ends = {
-        read.shard: max(read.exchange.ended or NEVER, facts.safe[read.shard][-1])
+        read.shard: max(read.exchange.ended or NEVER, facts.safe[read.shard][-1], sent.get(read.shard.id, 0.0))
         for read in facts.history.reads
         if read.over
     }

@@ -75,7 +75,9 @@ class Shard:
 
 
 class Lineage:
-    """The shards of one stream. A shard may be read once each of its parents is done or no longer listed."""
+    """The shards of one stream. A shard may be read once each of its parents is done; or is listed no more, while
+    nothing is read that is listed no more either.
+    """
 
     def __init__(self, positions: Mapping[str, Position], start: Position) -> None:
         """`positions`: what is known from before; empty if the stream was never read, which then begins at `start`."""
@@ -135,8 +137,12 @@ class Lineage:
         return all(self._is_over(parent) for parent in shard.parents)
 
     def _is_over(self, parent: str) -> bool:
-        """One that is gone from the list may still have its last batch on the way."""
-        return self._is_done(parent) or (parent not in self._listed and parent not in self._opened)
+        """One that is listed no more may still have its last batch on the way; and if it came and went unread, it may
+        come from one that has. Shards go in the order of their lineage, so that such a one is listed no more either.
+        """
+        if self._is_done(parent):
+            return True
+        return parent not in self._listed and self._opened <= self._listed.keys()
 
     def _is_done(self, shard: str) -> bool:
         return isinstance(self._positions.get(shard), End)

@@ -141,6 +141,21 @@ def test_a_parent_that_goes_from_the_listing_frees_its_children_once_nobody_read
     assert identifiers(lineage.open_ready()) == ["b"]
 
 
+@pytest.mark.parametrize("between", [[], [Shard("0", closed=True), Shard("1", ("0",)), Shard("2", ("0",))]])
+def test_a_grandchild_waits_for_who_is_read_although_those_between_them_came_and_went(between: list[Shard]) -> None:
+    lineage = Lineage({}, START)
+    lineage.listed([Shard("0")])
+    lineage.open_ready()
+    if between:
+        lineage.listed(between)
+    lineage.listed([Shard("3", ("1", "2"))])
+    assert lineage.open_ready() == []
+
+    lineage.settled("0", End())
+    lineage.closed("0")
+    assert identifiers(lineage.open_ready()) == ["3"]
+
+
 def test_what_is_done_is_never_opened_again_not_even_after_a_restart() -> None:
     lineage = Lineage({"a": End()}, START)
     lineage.listed([Shard("a"), Shard("b", ("a",))])
