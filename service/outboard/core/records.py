@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 #: Lambda refuses a synchronous request body above this, envelope included (HTTP 413).
 PAYLOAD_LIMIT = 6_291_456
@@ -26,9 +27,9 @@ class DropReason(StrEnum):
     PAYLOAD_TOO_LARGE = "payload_too_large"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One record, rendered once.
+class Record(NamedTuple):
+    """One record, rendered once. A tuple, since there are tens of thousands a second: a frozen dataclass takes twice as
+    long to make.
 
     Attributes:
         identifier: what the function names to report it as failed.

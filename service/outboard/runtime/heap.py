@@ -12,8 +12,8 @@ _OWN_PAGES_FROM = 128 * 1024
 #: So much more is asked for when the heap grows, and so much may lie free at its top before it is given back. A fixed
 #: threshold makes glibc take 128 KiB for both, and the heap of what comes and goes with every batch would grow and
 #: shrink with it, a page fault for each 4 KiB.
-_GROWS_BY = 16 * 1024 * 1024
-_KEPT_FREE = 32 * 1024 * 1024
+_GROWS_BY = 8 * 1024 * 1024
+_KEPT_FREE = 16 * 1024 * 1024
 
 
 def give_freed_payloads_back() -> None:
