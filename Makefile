@@ -13,7 +13,7 @@ SEEDS ?= 10000
 SEED_FROM ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench simulate chaos lock clean
+.PHONY: help demo test test-fast check format generate bench simulate chaos lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -48,11 +48,18 @@ check: $(DEV)/ready ## lint, types, import contracts, committed files that are g
 	@$(DEV)/bin/ruff check --quiet .
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/lint-imports
+	@$(RUN) -m helm.generate --check
+	@$(RUN) -m tests.chart
 	@echo "check: all good"
 
 format: $(DEV)/ready ## put the code in order
 	@$(DEV)/bin/ruff format --quiet .
 	@$(DEV)/bin/ruff check --fix --quiet .
+
+generate: $(DEV)/ready ## write the files that are made from others: schemas, the list of metrics, the chart's README
+	@$(RUN) -m outboard.config.schema > configs/outboard.schema.json
+	@$(RUN) -m outboard.observe.catalogue > docs/metrics.md
+	@$(RUN) -m helm.generate
 
 bench: $(DEV)/ready ## measure against the plain script; writes docs/performance.md
 	@$(RUN) -m bench $(BENCH_ARGS)
