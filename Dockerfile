@@ -14,8 +14,8 @@ WORKDIR /build
 # What is run: an environment without pip, filled by the pip outside of it.
 COPY requirements.txt ./
 RUN python -m venv --without-pip /opt/outboard \
- && python -m pip --python /opt/outboard/bin/python install --quiet --require-hashes --only-binary=:all: \
-      -r requirements.txt
+ && python -m pip --python /opt/outboard/bin/python install --quiet --no-compile --require-hashes \
+      --only-binary=:all: -r requirements.txt
 
 # What builds the package is held to its hashes as well, and stays behind.
 COPY requirements-build.txt ./
@@ -24,7 +24,8 @@ RUN python -m venv /opt/builder \
 COPY pyproject.toml README.md LICENSE ./
 COPY service ./service
 RUN /opt/builder/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /build/dist . \
- && python -m pip --python /opt/outboard/bin/python install --quiet --no-deps --no-index /build/dist/*.whl
+ && python -m pip --python /opt/outboard/bin/python install --quiet --no-compile --no-deps --no-index \
+      /build/dist/*.whl
 
 # The root file system may be read-only, so byte code is made here; nothing changes later, so nothing is compared.
 COPY image/trim.py ./
