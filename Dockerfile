@@ -5,7 +5,6 @@
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # An index of your own, if you have one: --build-arg PIP_INDEX_URL=...; the hashes hold for it, too.
 ARG PIP_INDEX_URL=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
@@ -34,7 +33,6 @@ RUN /opt/outboard/bin/python -B trim.py \
 
 
 FROM ${PYTHON_IMAGE}
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # The base's own pip goes. Its standard library comes without byte code: start-up would compile it anew each time.
 RUN groupadd --gid 65532 outboard \
  && useradd -K UID_MAX=65532 --uid 65532 --gid 65532 --home-dir /var/lib/outboard --no-create-home --shell /usr/sbin/nologin outboard \

@@ -25,7 +25,7 @@ from tests.servers.scripted_invoke import ScriptedInvoke, succeeds
 from tests.servers.tools import REPOSITORY
 from tests.servers.topics import Topics
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]  # the first one waits for the image, and for its base
 
 #: Of the whole image, what the base does not bring; 77 MB when this was written.
 _MOST_BYTES = 90_000_000
