@@ -14,6 +14,7 @@ _REMEDIES = {
     "node": "install Node 20 or newer (Debian: nodejs)",
     "npm": "install Node 20 or newer with npm (Debian: nodejs and npm)",
     "nginx": "install nginx (Debian: nginx-light)",
+    "podman": "install podman with an OCI runtime (Debian: podman, runc and catatonit)",
 }
 _ALSO_IN = "/usr/local/sbin:/usr/sbin:/sbin"  # where Debian puts servers; not on every user's PATH
 
