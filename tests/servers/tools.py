@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -16,6 +17,14 @@ _REMEDIES = {
     "nginx": "install nginx (Debian: nginx-light)",
 }
 _ALSO_IN = "/usr/local/sbin:/usr/sbin:/sbin"  # where Debian puts servers; not on every user's PATH
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where other machines find a server: it listens on all addresses of its own at `port`, and they call it `name`."""
+
+    name: str
+    port: int
 
 
 class ToolMissing(Exception):
