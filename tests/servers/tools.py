@@ -15,6 +15,9 @@ _REMEDIES = {
     "node": "install Node 20 or newer (Debian: nodejs)",
     "npm": "install Node 20 or newer with npm (Debian: nodejs and npm)",
     "nginx": "install nginx (Debian: nginx-light)",
+    "kubectl": "install kubectl, not more than a minor version from the cluster's",
+    "helm": "install Helm 3 or newer",
+    "go": "install Go, which fetches the definitions of the operators' resources",
 }
 _ALSO_IN = "/usr/local/sbin:/usr/sbin:/sbin"  # where Debian puts servers; not on every user's PATH
 
@@ -31,9 +34,10 @@ class ToolMissing(Exception):
     """Something outside this repository is not there; the text names it and the remedy."""
 
 
-def find_tool(name: str) -> str:
-    """The path of program `name`. Raises ToolMissing."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":" + _ALSO_IN)
+def find_tool(name: str, *, path: str | None = None) -> str:
+    """The path of program `name`, on this process's PATH or another. Raises ToolMissing."""
+    searched = os.environ.get("PATH", "") if path is None else path
+    found = shutil.which(name, path=f"{searched}:{_ALSO_IN}")
     if found is None:
         raise ToolMissing(f"`{name}` was not found; {_REMEDIES.get(name, f'install {name}')}.")
     return found

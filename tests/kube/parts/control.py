@@ -30,17 +30,17 @@ class Control:
         return web.json_response({"name": load.name, "mapping": load.source.mapping}, status=201)
 
     async def _show(self, request: web.Request) -> web.Response:
-        return self._said(self._load(request))
+        return await self._said(self._load(request))
 
     async def _begin(self, request: web.Request) -> web.Response:
         load = self._load(request)
         load.begin()
-        return self._said(load)
+        return await self._said(load)
 
     async def _end(self, request: web.Request) -> web.Response:
         load = self._load(request)
         await load.end()
-        return self._said(load)
+        return await self._said(load)
 
     def _load(self, request: web.Request) -> Load:
         try:
@@ -48,7 +48,7 @@ class Control:
         except KeyError:
             raise web.HTTPNotFound from None
 
-    def _said(self, load: Load) -> web.Response:
+    async def _said(self, load: Load) -> web.Response:
         self._loads.read_ledger()
-        said: dict[str, Any] = {**load.account.statement(), "trouble": load.trouble}
+        said: dict[str, Any] = {**load.account.statement(), "left": await load.left(), "trouble": load.trouble}
         return web.json_response(said)

@@ -6,7 +6,6 @@ import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from tests.kube.parts.audit import Account, Follower
 from tests.servers.elasticmq import ACCOUNT, REGION
@@ -34,11 +33,24 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Taken:
+    """What a source knows of its readers: messages that are still in a queue, records that a group has committed."""
+
+    left: int | None = None
+    committed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """Where a load goes, in the order of its numbers, and how a mapping names it."""
 
     mapping: Mapping[str, object]
     put: Callable[[Bodies, range], Awaitable[object]]
+    taken: Callable[[], Awaitable[Taken]]
+
+
+async def _not_known() -> Taken:
+    return Taken()
 
 
 @dataclass(slots=True)
@@ -78,6 +90,13 @@ class Load:
         numbers = range(self.account.produced, self.account.produced + count)
         await self.source.put([self._body(number) for number in numbers], numbers)
         self.account.produced += count
+
+    async def left(self) -> int:
+        """How many messages the source does not know to be done yet."""
+        taken = await self.source.taken()
+        if taken.committed is not None:
+            return self.account.produced - taken.committed
+        return taken.left or 0
 
     def _body(self, number: int) -> str:
         body = {"load": self.name, "n": number, "seconds": self.wish.work}
@@ -134,12 +153,14 @@ class Loads:
     async def _queue(self, name: str, _wish: Wish) -> Source:
         queue = await self.queues.create(name=name, visibility=_VISIBILITY)
         mapping = self._mapping("queue", EventSourceArn=queue.arn, SourceEndpointUrl=self._url("queue"))
-        return Source(mapping, lambda bodies, _: queue.send(bodies))
+        return Source(mapping, lambda bodies, _: queue.send(bodies), lambda: _in(queue))
 
     async def _fifo(self, name: str, wish: Wish) -> Source:
         queue = await self.queues.create(name=name, fifo=True, visibility=_VISIBILITY)
         mapping = self._mapping("fifo", EventSourceArn=queue.arn, SourceEndpointUrl=self._url("queue"))
-        return Source(mapping, lambda bodies, numbers: _send_in_groups(queue, bodies, numbers, wish.keys))
+        return Source(
+            mapping, lambda bodies, numbers: _send_in_groups(queue, bodies, numbers, wish.keys), lambda: _in(queue)
+        )
 
     async def _stream(self, name: str, wish: Wish) -> Source:
         stream = await self.streams.create(2, name=name)
@@ -154,6 +175,7 @@ class Loads:
             lambda bodies, numbers: stream.put_keyed(
                 [(f"key-{number % wish.keys}", body) for number, body in zip(numbers, bodies, strict=True)]
             ),
+            _not_known,
         )
 
     async def _topic(self, name: str, wish: Wish) -> Source:
@@ -167,7 +189,18 @@ class Loads:
             StartingPosition="TRIM_HORIZON",
         )
         # Dealt out in turn from partition 0 on, and a chunk is a multiple of their number: the partition is the key.
-        return Source(mapping, lambda bodies, _: self.topics.put(topic, [body.encode() for body in bodies]))
+        return Source(
+            mapping,
+            lambda bodies, _: self.topics.put(topic, [body.encode() for body in bodies]),
+            lambda: self._committed(f"group-of-{name}"),
+        )
+
+    async def _committed(self, group: str) -> Taken:
+        return Taken(committed=sum((await self.topics.committed(group)).values()))
+
+
+async def _in(queue: Queue) -> Taken:
+    return Taken(left=(await queue.depth()).total)
 
 
 async def _send_in_groups(queue: Queue, bodies: Bodies, numbers: range, groups: int) -> None:
