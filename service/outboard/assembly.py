@@ -109,6 +109,10 @@ class Workshop:
 
         return MappingRun(mapping.name, build, work, self.saturated)
 
+    def release(self, mapping: EventSourceMapping) -> None:
+        """What ran the mapping has ended: its part of the memory is the others'."""
+        self.budget.leave(mapping.uuid)
+
     def _source(self, mapping: EventSourceMapping, observer: MappingObserver, share: Share) -> Source:
         match mapping.source_type:
             case SourceType.SQS:

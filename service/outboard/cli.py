@@ -99,7 +99,8 @@ def _run(options: argparse.Namespace) -> int:
     from outboard.config import loading
 
     path = loading.find(options.path, os.environ)
-    loaded = loading.load(path)
+    texts = loading.read(path)
+    loaded = texts.loaded()
     if loaded.configuration is None or loaded.fatal or (options.strict and loaded.problems):
         return _show_problems(loaded.problems)
     import asyncio
@@ -114,7 +115,7 @@ def _run(options: argparse.Namespace) -> int:
     heap.give_freed_payloads_back()
     try:
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
-            return runner.run(run_service(loaded, str(path)))
+            return runner.run(run_service(texts, loaded, path))
     except* (PortUnavailable, StateUnavailable) as group:
         print(f"outboard: {_first(group)}", file=sys.stderr)
     return 1

@@ -1,12 +1,13 @@
 """Knows where the configuration is and reads its files; what they say is for `assembling`."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from outboard.config.assembling import FailedMapping, Loaded, content_hash, parse
 from outboard.config.problems import Problem, in_order
 
-__all__ = ["FailedMapping", "Loaded", "find", "load", "parse"]
+__all__ = ["FailedMapping", "Loaded", "Texts", "find", "load", "parse", "read"]
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _DEFAULT = Path("configs/outboard.yaml")
@@ -17,17 +18,38 @@ def find(path: str | None, environ: Mapping[str, str]) -> Path:
     return Path(path or environ.get("OUTBOARD_CONFIG") or _DEFAULT)
 
 
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What the files hold at one moment, and what could not be read of them; equal if nothing has changed."""
+
+    contents: Mapping[str, str]
+    problems: tuple[Problem, ...]
+
+    def loaded(self) -> Loaded:
+        """What it configures. Never raises: what is wrong is in the problems."""
+        if not self.problems:
+            return parse(self.contents)
+        others = parse(self.contents).problems if self.contents else ()
+        problems = in_order([*self.problems, *others])
+        return Loaded(None, problems, (), fatal=True, content_hash=content_hash(self.contents))
+
+
 def load(path: Path) -> Loaded:
     """Read and check a file, or a folder's `*.yaml *.yml *.json`. Never raises: what is wrong is in the problems."""
-    texts: dict[str, str] = {}
+    return read(path).loaded()
+
+
+def read(path: Path) -> Texts:
+    """Read a file, or a folder's `*.yaml *.yml *.json`, and understand nothing yet. Never raises."""
+    contents: dict[str, str] = {}
     problems: list[Problem] = []
     try:
         files = _files(path)
     except OSError as error:
-        return _unusable([Problem(str(path), None, None, None, _unreadable(error))], {})
+        return Texts({}, (Problem(str(path), None, None, None, _unreadable(error)),))
     for file in files:
         try:
-            texts[str(file)] = file.read_bytes().decode("utf-8-sig")
+            contents[str(file)] = file.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
             problems.append(Problem(str(file), line, None, None, "is not UTF-8 text; save the file as UTF-8"))
@@ -36,10 +58,7 @@ def load(path: Path) -> Loaded:
     if not files:
         message = "holds no *.yaml, *.yml or *.json file; put one there, or name a file"
         problems.append(Problem(str(path), None, None, None, message))
-    if not problems:
-        return parse(texts)
-    others = parse(texts).problems if texts else ()
-    return _unusable([*problems, *others], texts)
+    return Texts(contents, tuple(problems))
 
 
 def _files(path: Path) -> list[Path]:
@@ -48,10 +67,6 @@ def _files(path: Path) -> list[Path]:
         return [path]
     found = (entry for entry in path.iterdir() if entry.suffix.lower() in _SUFFIXES)
     return sorted(entry for entry in found if not entry.name.startswith(".") and not entry.is_dir())
-
-
-def _unusable(problems: list[Problem], texts: Mapping[str, str]) -> Loaded:
-    return Loaded(None, in_order(problems), (), fatal=True, content_hash=content_hash(texts))
 
 
 def _unreadable(error: OSError) -> str:

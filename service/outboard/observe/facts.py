@@ -16,6 +16,8 @@ class MappingState(StrEnum):
     ENABLED = "Enabled"
     DISABLING = "Disabling"
     DISABLED = "Disabled"
+    UPDATING = "Updating"
+    DELETING = "Deleting"
     FAILED = "Failed"
     BLOCKED = "blocked"
 

@@ -34,6 +34,10 @@ class StatusBoard(Protocol):
     def config_hash(self) -> str:
         """The hash of the configuration in force."""
 
+    @property
+    def last_reload(self) -> Mapping[str, object] | None:
+        """What came of the newest change of the configuration; None if there was none since the start."""
+
     def ready(self) -> tuple[bool, Sequence[str]]:
         """Whether the process is ready, and if not, why: a sentence each."""
 
@@ -122,7 +126,9 @@ class _Routes:
         return web.Response(body=text, headers={**_HEADERS, "Content-Type": content_type})
 
     async def mappings(self, _: web.Request) -> web.Response:
-        return _json({"configHash": self._board.config_hash, "mappings": list(self._board.mappings())})
+        board = self._board
+        mappings = list(board.mappings())
+        return _json({"configHash": board.config_hash, "lastReload": board.last_reload, "mappings": mappings})
 
     async def list_mappings(self, request: web.Request) -> web.Response:
         page = listing.page(self._board.listing(), request.query)

@@ -263,6 +263,12 @@ class MappingObserver:
         """What the mapping was told to be, or came to. `reason` is a sentence."""
         self._alarm.told(state, reason)
 
+    def cut_off(self, seconds: float, invokes: int) -> None:
+        """It was taken out of the configuration and had not drained in time: so many invokes were still under way, and
+        their events come again.
+        """
+        self._log.warning("drain timed out", seconds=round(seconds, 3), unfinished=invokes)
+
     def pollers(self, lanes: int) -> None:
         """So many lanes read from the source."""
         self._reading.pollers.set(lanes)

@@ -7,6 +7,9 @@ from outboard.observe.trouble import Place, Trouble, Work, iso
 #: States in which a mapping delivers, or should.
 _AT_WORK = frozenset({MappingState.CREATING, MappingState.ENABLED})
 
+#: States in which it finishes what is under way.
+_DRAINING = frozenset({MappingState.DISABLING, MappingState.UPDATING, MappingState.DELETING})
+
 
 class Standing:
     """One mapping's standing. `now` is epoch seconds, like every moment here."""
@@ -27,7 +30,7 @@ class Standing:
     def reason(self, now: float) -> str:
         """Why it is in this state, in a sentence or two: positions that cannot be saved stop nothing, and show."""
         said = self.trouble.why_blocked(now) if self.state(now) is MappingState.BLOCKED else self._reason
-        unsaved = self.trouble.why_unsaved() if self._state in {*_AT_WORK, MappingState.DISABLING} else ""
+        unsaved = self.trouble.why_unsaved() if self._state in _AT_WORK | _DRAINING else ""
         return ". ".join(filter(None, (said, unsaved)))
 
     def become(self, state: MappingState, reason: str) -> bool:

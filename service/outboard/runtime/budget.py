@@ -32,6 +32,10 @@ class ByteBudget:
             del self._waiting[ticket]
         return ticket.size
 
+    def leave(self, mapping: str) -> None:
+        """The mapping is gone with all that it held."""
+        self.wake(self._budget.leave(mapping))
+
     def wake(self, tickets: Iterable[Ticket]) -> None:
         for ticket in tickets:
             waiting = self._waiting.get(ticket)
@@ -65,7 +69,3 @@ class Share:
 
     def give_back(self, size: int) -> None:
         self._owner.wake(self._budget.give_back(self._mapping, size))
-
-    def close(self) -> None:
-        """The mapping is gone."""
-        self._owner.wake(self._budget.leave(self._mapping))

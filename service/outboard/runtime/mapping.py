@@ -69,10 +69,10 @@ class MappingRun:
     def _observer(self) -> MappingObserver:
         return self._work.observer
 
-    def stop(self) -> None:
-        """Soft stop: finish the invokes under way, hand back the rest."""
+    def stop(self, state: MappingState = MappingState.DISABLING, why: str = "draining") -> None:
+        """Soft stop: finish the invokes under way, hand back the rest. Until that is done it is in `state`."""
         self._stop.request()
-        self._observer.state(MappingState.DISABLING, "draining")
+        self._observer.state(state, why)
         if self._source is not None:
             self._source.stop()
 

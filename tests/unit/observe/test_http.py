@@ -38,6 +38,7 @@ class Board:
 
     def __init__(self) -> None:
         self.config_hash = "c0ffee"
+        self.last_reload: Mapping[str, object] | None = None
         self.reasons: list[str] = []
         self.shown: list[Mapping[str, object]] = [Stage().observer.snapshot()]
         self.listed: list[Mapping[str, object]] = [configuration(number) for number in range(1, 6)]
@@ -109,7 +110,10 @@ async def test_ready_says_why_not(port: Port) -> None:
 
 
 async def test_mappings_are_shown_as_the_board_has_them(port: Port) -> None:
-    assert await port.get("/mappings") == (200, {"configHash": "c0ffee", "mappings": port.board.shown})
+    assert await port.get("/mappings") == (
+        200,
+        {"configHash": "c0ffee", "lastReload": None, "mappings": port.board.shown},
+    )
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ async def test_a_mapping_that_goes_leaves_its_memory_to_the_others() -> None:
         waiting = group.create_task(staying.take(MIB), name="waiting")
         await settled()
         assert not waiting.done()
-        leaving.close()
+        budget.leave("leaving")
         await settled()
         assert waiting.result() == MIB
 
