@@ -70,7 +70,7 @@ def _volume(name: str, number: int, node: str) -> dict[str, object]:
         "metadata": {"name": f"{name}-{number}", "labels": {"outboard-e2e": name}},
         "spec": {
             "capacity": {"storage": "10Gi"},
-            "accessModes": ["ReadWriteOnce"],
+            "accessModes": ["ReadWriteOncePod" if number % 4 == 0 else "ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
             "storageClassName": name,
             "local": {"path": f"{_NODES_FOLDER}/{name}/{number}"},

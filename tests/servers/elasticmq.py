@@ -12,7 +12,7 @@ from tests.servers.tools import Address, find_tool, free_port
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
 
-_ARTIFACTS = Artifacts("elasticmq", ("org.elasticmq:elasticmq-server_3:1.7.1",))
+ARTIFACTS = Artifacts("elasticmq", ("org.elasticmq:elasticmq-server_3:1.7.1",))
 _CONFIG = """include classpath("application.conf")
 node-address {{ protocol = http, host = localhost, port = {port}, context-path = "" }}
 rest-sqs {{ enabled = true, bind-port = {port}, bind-hostname = "{bind}", sqs-limits = strict }}
@@ -36,7 +36,7 @@ def elasticmq(
     """Run a server with its files in `folder`. `measured` gives it the full compiler: slower to start, faster when warm.
     With an `address` other machines reach it too.
     """
-    java, jars = find_tool("java"), _ARTIFACTS.fetch()
+    java, jars = find_tool("java"), ARTIFACTS.fetch()
     bind, port = ("127.0.0.1", free_port()) if address is None else ("0.0.0.0", address.port)
     config = folder / "elasticmq.conf"
     config.write_text(_CONFIG.format(bind=bind, port=port, region=REGION, account=ACCOUNT))

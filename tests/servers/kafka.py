@@ -14,7 +14,7 @@ from tests.servers.processes import Child, ServerFailed
 from tests.servers.tools import Address, find_tool, free_port
 from tests.unit.aws.certificates import Authority
 
-_ARTIFACTS = Artifacts("kafka", ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36"))
+ARTIFACTS = Artifacts("kafka", ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36"))
 
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
@@ -53,7 +53,7 @@ class Kafka:
     """
 
     def __init__(self, folder: Path, *, heap_mb: int, measured: bool, address: Address | None = None) -> None:
-        java, jars = find_tool("java"), _ARTIFACTS.fetch()
+        java, jars = find_tool("java"), ARTIFACTS.fetch()
         self._folder = folder
         self._log = folder / "kafka.log"
         self._config = folder / "server.properties"

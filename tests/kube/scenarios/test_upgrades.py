@@ -6,15 +6,15 @@ from tests.kube.load import Loads, outcomes
 from tests.kube.release import Release, values
 
 
-def test_three_pods_are_replaced_one_after_the_other(release: Callable[[], Release], loads: Loads) -> None:
+def test_a_rollout_replaces_three_pods_one_after_the_other(release: Callable[[], Release], loads: Loads) -> None:
     installed = release()
     made = [*loads.begun("queue", "fifo"), *loads.begun("topic", keys=6)]
-    mappings = [load.mapping() for load in made]
-    installed.install(values(mappings, replicas=3))
+    rollout = {"replicas": 3, "reload": "rollout"}
+    installed.install(values([load.mapping() for load in made], **rollout))
     for load in made:
         load.until_processed(40)
     before, produced = installed.pods(), {load.name: load.statement()["produced"] for load in made}
-    installed.upgrade(values(mappings, replicas=3, podAnnotations={"example.com/upgraded": "yes"}))
+    installed.upgrade(values([load.mapping(BatchSize=5) for load in made], **rollout))
     installed.until_available()
     for load in made:
         assert load.statement()["produced"] > produced[load.name]
