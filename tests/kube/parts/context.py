@@ -12,7 +12,7 @@ from tests.servers.tools import CACHE, REPOSITORY, ToolMissing
 CONTEXT = CACHE / "image" / "parts"
 
 _SOURCES = ("tests/servers", "tests/kube/parts", "tests/unit/aws/certificates.py", "tests/kube/__init__.py")
-_FILES = {"requirements-demo.txt", "requirements-dev.txt"}
+_FILES = ("requirements.txt", "requirements-dev.txt")
 
 
 def lay_out() -> None:
