@@ -13,7 +13,7 @@ SEEDS ?= 10000
 SEED_FROM ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format bench simulate chaos lock clean
+.PHONY: help demo test test-fast check format image bench simulate chaos lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -54,6 +54,9 @@ format: $(DEV)/ready ## put the code in order
 	@$(DEV)/bin/ruff format --quiet .
 	@$(DEV)/bin/ruff check --fix --quiet .
 
+image: ## build the container image with docker, podman or buildah; IMAGE_TAR=FILE also writes it as a docker-archive
+	@image/build
+
 bench: $(DEV)/ready ## measure against the plain script; writes docs/performance.md
 	@$(RUN) -m bench $(BENCH_ARGS)
 
@@ -71,6 +74,9 @@ lock: $(DEV)/ready ## pin the requirements again, from pyproject.toml
 	  --extra demo -c requirements.txt pyproject.toml -o requirements-demo.txt
 	@$(DEV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" \
 	  --extra demo --group dev -c requirements-demo.txt pyproject.toml -o requirements-dev.txt
+	@$(RUN) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' \
+	  | $(DEV)/bin/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock" \
+	  -c requirements-dev.txt - -o requirements-build.txt
 
 clean: ## remove the caches
 	@rm -rf $(CACHE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
