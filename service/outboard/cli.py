@@ -1,6 +1,7 @@
 """Knows the command line: what each command is for, and what its end means to a shell."""
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -96,6 +97,14 @@ def _port(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    gc.disable()  # nothing of what is imported now is ever garbage
+    try:
+        return _serve(options)
+    finally:
+        gc.enable()
+
+
+def _serve(options: argparse.Namespace) -> int:
     from outboard.config import loading
 
     path = loading.find(options.path, os.environ)
@@ -113,6 +122,7 @@ def _run(options: argparse.Namespace) -> int:
 
     logs.configure(loaded.configuration.logging.level, loaded.configuration.logging.format)
     heap.give_freed_payloads_back()
+    heap.start_collecting()
     try:
         with asyncio.Runner(loop_factory=_event_loop()) as runner:
             return runner.run(run_service(texts, loaded, path))
