@@ -13,7 +13,7 @@ SEEDS ?= 10000
 SEED_FROM ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format image bench simulate chaos lock clean
+.PHONY: help demo test test-fast check format image e2e-kube bench simulate chaos lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,13 @@ format: $(DEV)/ready ## put the code in order
 
 image: ## build the container image with docker, podman or buildah; IMAGE_TAR=FILE also writes it as a docker-archive
 	@image/build
+
+# KUBECONFIG names the cluster; what else must be set is said where it is missing.
+e2e-kube: $(DEV)/ready ## install the chart on the cluster in KUBECONFIG, and disturb it under load
+	@IMAGE_TAR=$(CACHE)/image/outboard.tar image/build
+	@$(RUN) -m tests.kube.parts.context
+	@IMAGE_TAR=$(CACHE)/image/parts.tar image/build outboard-e2e-parts $(CACHE)/image/parts
+	@OUTBOARD_E2E_KUBE=1 $(RUN) -m pytest -q tests/kube $(PYTEST_ARGS)
 
 bench: $(DEV)/ready ## measure against the plain script; writes docs/performance.md
 	@$(RUN) -m bench $(BENCH_ARGS)

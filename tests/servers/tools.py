@@ -18,6 +18,7 @@ _REMEDIES = {
     "kubectl": "install kubectl, not more than a minor version from the cluster's",
     "helm": "install Helm 3 or newer",
     "go": "install Go, which fetches the definitions of the operators' resources",
+    "podman": "install podman with an OCI runtime (Debian: podman, runc and catatonit)",
 }
 _ALSO_IN = "/usr/local/sbin:/usr/sbin:/sbin"  # where Debian puts servers; not on every user's PATH
 
