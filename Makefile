@@ -13,10 +13,10 @@ SEEDS ?= 10000
 SEED_FROM ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format image e2e-kube bench simulate chaos lock clean
+.PHONY: help demo test test-fast check format generate image e2e-kube bench simulate chaos lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
 $(DEMO)/ready: requirements-demo.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Outboard needs Python 3.11 or newer; try make PYTHON=python3.13")'
@@ -48,6 +48,8 @@ check: $(DEV)/ready ## lint, types, import contracts, committed files that are g
 	@$(DEV)/bin/ruff check --quiet .
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/lint-imports
+	@$(RUN) -m helm.generate --check
+	@$(RUN) -m tests.chart
 	@echo "check: all good"
 
 format: $(DEV)/ready ## put the code in order
@@ -63,6 +65,11 @@ e2e-kube: $(DEV)/ready ## install the chart on the cluster in KUBECONFIG, and di
 	@$(RUN) -m tests.kube.parts.context
 	@IMAGE_TAR=$(CACHE)/image/parts.tar image/build outboard-e2e-parts $(CACHE)/image/parts
 	@OUTBOARD_E2E_KUBE=1 $(RUN) -m pytest -q tests/kube $(PYTEST_ARGS)
+
+generate: $(DEV)/ready ## write the files that are made from others: schemas, the list of metrics, the chart's README
+	@$(RUN) -m outboard.config.schema > configs/outboard.schema.json
+	@$(RUN) -m outboard.observe.catalogue > docs/metrics.md
+	@$(RUN) -m helm.generate
 
 bench: $(DEV)/ready ## measure against the plain script; writes docs/performance.md
 	@$(RUN) -m bench $(BENCH_ARGS)

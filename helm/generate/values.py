@@ -44,7 +44,7 @@ class Value:
         return ".".join(self.path)
 
     def all(self) -> Iterator["Value"]:
-        """This one and all inside, in the file's order."""
+        """Itself and all inside, in the file's order."""
         yield self
         for child in self.children:
             yield from child.all()

@@ -17,6 +17,8 @@ CHART = REPOSITORY / "helm"
 _BY_SCHEMA = "- at "
 _BY_CHECK = "execution error at (outboard/templates/checks.yaml:1:4): "
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -67,9 +69,11 @@ class Refused(Exception):
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.text = text
-        lines = text.partition(_BY_CHECK)[2].splitlines() or text.splitlines()
-        self.sentences = [it.strip().removeprefix(_BY_SCHEMA) for it in lines if it.strip()]
+        lines = [it.strip() for it in text.partition(_BY_CHECK)[2].splitlines() if it.strip()]
+        by_schema = [
+            it.strip().removeprefix(_BY_SCHEMA) for it in text.splitlines() if it.strip().startswith(_BY_SCHEMA)
+        ]
+        self.sentences = lines or by_schema or [text]
 
 
 def render(values: Mapping[str, Any], cluster: Cluster | None = None) -> Rendered:
@@ -80,7 +84,7 @@ def render(values: Mapping[str, Any], cluster: Cluster | None = None) -> Rendere
         it
         for path, text in sorted(texts.items())
         if path.endswith(".yaml")
-        for it in yaml.safe_load_all(text)
+        for it in yaml.load_all(text, Loader=_LOADER)
         if it is not None
     ]
     return Rendered(tuple(objects), texts["outboard/templates/NOTES.txt"])
@@ -115,7 +119,6 @@ def _texts(values: str, cluster: Cluster) -> dict[str, str]:
         "api_versions": list(cluster.apis),
     }
     try:
-        _chart().validate_schema(json.loads(values))
         return json.loads(_native.call_string("helm_render", _chart()._raw(), values, json.dumps(options)))
     except helm_python.HelmError as error:
         raise Refused(str(error)) from None

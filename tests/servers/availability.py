@@ -19,10 +19,17 @@ _T = TypeVar("_T")
 def started(server: AbstractContextManager[_T]) -> Iterator[_T]:
     """Enter `server`. Where its tool is missing, skip; in CI, where every test must run, fail."""
     with ExitStack() as stack:
-        try:
+        with needed():
             running = stack.enter_context(server)
-        except ToolMissing as missing:
-            if os.environ.get("CI") == "true":
-                pytest.fail(f"CI lacks a tool: {missing}", pytrace=False)
-            pytest.skip(f"{NOT_HERE}{missing}")
         yield running
+
+
+@contextmanager
+def needed() -> Iterator[None]:
+    """What is done inside needs a tool. Where it is missing, skip; in CI fail."""
+    try:
+        yield
+    except ToolMissing as missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"CI lacks a tool: {missing}", pytrace=False)
+        pytest.skip(f"{NOT_HERE}{missing}")
