@@ -1,6 +1,5 @@
 """Asks the parts in the cluster for load, and for what became of it."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -142,8 +141,3 @@ def _service() -> dict[str, object]:
     ports = [{"name": name, "port": port} for name, port in _PORTS.items()]
     spec = {"selector": {"app": NAME}, "ports": ports}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": spec}
-
-
-def show_parts(cluster: Cluster) -> str:
-    """What an operator would look at where the parts are in trouble."""
-    return json.dumps(cluster.kubectl("get", f"pod/{NAME}", "--output=wide", check=False).stdout)

@@ -141,6 +141,7 @@ class Release:
             ("pods", kubectl("describe", "pods", chosen, check=False)),
             ("events", kubectl("get", "events", "--sort-by=.lastTimestamp", check=False)),
             ("logs", kubectl("logs", chosen, "--prefix", "--tail=60", check=False)),
+            ("the parts' log", kubectl("logs", PARTS, "--tail=60", check=False)),
             ("earlier logs", kubectl("logs", chosen, "--prefix", "--tail=30", "--previous", check=False)),
         ]
         return "\n".join(f"--- {self.name}: {what}\n{done.stdout[-8000:]}{done.stderr[-1000:]}" for what, done in said)

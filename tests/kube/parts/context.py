@@ -18,7 +18,11 @@ _FILES = ("requirements.txt", "requirements-dev.txt")
 def lay_out() -> None:
     """Make the folder anew. Raises ToolMissing."""
     shutil.rmtree(CONTEXT, ignore_errors=True)
-    fetched = [elasticmq.ARTIFACTS.fetch().parent, kafka.ARTIFACTS.fetch().parent, node_package("kinesis-local").parents[1]]
+    fetched = [
+        elasticmq.ARTIFACTS.fetch().parent,
+        kafka.ARTIFACTS.fetch().parent,
+        node_package("kinesis-local").parents[1],
+    ]
     for folder in fetched:
         # They are large, and only read: links do.
         shutil.copytree(folder, CONTEXT / ".cache" / folder.name, copy_function=os.link)
