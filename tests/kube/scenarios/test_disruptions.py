@@ -10,6 +10,7 @@ from tests.kube.cluster import Cluster, until
 from tests.kube.load import Load, Loads, outcomes
 from tests.kube.release import Pod, Release, values
 from tests.servers.availability import NOT_HERE
+from tests.servers.processes import Child
 
 #: A process that is killed may have had so many messages of each lane in work, or done and not yet settled: a batch,
 #: and half a second of the load's messages.
@@ -121,10 +122,10 @@ def test_a_drained_node_keeps_one_pod_until_another_is_elsewhere(
     installed.install(values(_mappings(made), replicas=2))
     before = installed.pods()
     node = before[0].node
-    words = ("drain", node, f"--pod-selector={installed.selector}", "--ignore-daemonsets", "--timeout=120s")
-    draining = cluster.start(tmp_path / "drain.log", *words)
+    words = (f"--pod-selector={installed.selector}", "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=120s")
+    draining = cluster.start(tmp_path / "drain.log", "drain", node, *words)
     try:
-        until(lambda: "would violate the pod's disruption budget" in draining.tail(), "the budget holds the second pod")
+        until(lambda: _holds(draining), "the budget holds the second pod", seconds=30)
         for load in made:
             load.until_processed(40)  # by the one that is left
         left = [pod for pod in installed.pods() if pod.ready]
@@ -140,3 +141,8 @@ def test_a_drained_node_keeps_one_pod_until_another_is_elsewhere(
     assert not {pod.uid for pod in before} & {pod.uid for pod in installed.pods()}
     for name, outcome in outcomes(made).items():
         assert (name, outcome.failures, outcome.again) == (name, ((), ()), 0)
+
+
+def _holds(draining: Child) -> bool:
+    assert draining.exit_code is None, f"the drain ended: {draining.tail()}"
+    return "would violate the pod's disruption budget" in draining.tail()
