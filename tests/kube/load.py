@@ -1,5 +1,6 @@
 """Asks the parts in the cluster for load, and for what became of it."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,18 +20,23 @@ _PORTS = {"control": CONTROL, "identity": IDENTITY} | {
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a load after its end. `lost`: never worked off; `again`: times that a message was worked off once
-    more; `overtaken`: worked off after a later one of its key.
+    more; `overtaken`: worked off after a later one of its key; `left`: not known to its source as done.
     """
 
     produced: int
     lost: tuple[int, ...]
     overtaken: tuple[int, ...]
     again: int
+    left: int
 
     @property
-    def failures(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Lost and overtaken ones: there are to be none."""
-        return self.lost, self.overtaken
+    def failures(self) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+        """Lost ones, overtaken ones, and how many are left: there are to be none."""
+        return self.lost, self.overtaken, self.left
+
+
+#: The failures of a load that has none.
+NONE = ((), (), 0)
 
 
 class Load:
@@ -61,19 +67,20 @@ class Load:
         wanted = self.processed() + more
         until(lambda: self.processed() >= wanted, f"{more} more messages of {self.name} worked off", seconds=seconds)
 
-    def end(self, *, seconds: float = 90) -> Outcome:
-        """Produce no more; wait until all is worked off and the source knows, or the time is over."""
+    def end(self) -> None:
+        """Produce no more."""
         _ask(self._cluster, f"/loads/{self.name}/end", method="POST")
-        until(self._settled, f"all of {self.name} worked off", seconds=seconds)
-        return self.outcome()
+
+    def outcome(self, *, seconds: float = 90) -> Outcome:
+        """Wait until all is worked off and the source knows. What is not by then is lost."""
+        with contextlib.suppress(AssertionError):
+            until(self._settled, f"all of {self.name} worked off", seconds=seconds)
+        said = self.statement()
+        return Outcome(said["produced"], tuple(said["lost"]), tuple(said["overtaken"]), said["again"], said["left"])
 
     def _settled(self) -> bool:
         said = self.statement()
         return said["lostCount"] == 0 and said["left"] == 0
-
-    def outcome(self) -> Outcome:
-        said = self.statement()
-        return Outcome(said["produced"], tuple(said["lost"]), tuple(said["overtaken"]), said["again"])
 
 
 class Loads:
@@ -97,7 +104,10 @@ class Loads:
 
 def outcomes(loads: Iterable[Load]) -> dict[str, Outcome]:
     """End them, and say what became of each."""
-    return {load.name: load.end() for load in loads}
+    ended = list(loads)
+    for load in ended:
+        load.end()
+    return {load.name: load.outcome() for load in ended}
 
 
 def _ask(cluster: Cluster, path: str, *, method: str = "GET", body: object = None) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from tests.servers.topics import Topics
 
 _PAUSE = 0.25  #: seconds between two chunks
 #: A message that was received by a process which then died comes again after so long.
-_VISIBILITY = 10
+_VISIBILITY = 5
 _FAILS_ONCE = 50  #: of a standard queue every so many-th message fails the first time
 
 Bodies = Sequence[str]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.kube.cluster import Cluster, until
-from tests.kube.load import Load, Loads, outcomes
+from tests.kube.load import NONE, Load, Loads, outcomes
 from tests.kube.release import Pod, Release, values
 from tests.servers.availability import NOT_HERE
 from tests.servers.processes import Child
@@ -46,7 +46,7 @@ def test_a_deleted_pod_finishes_its_work(release: Callable[[], Release], loads: 
         load.until_processed(40)
 
     for name, outcome in outcomes(made).items():
-        assert (name, outcome.failures, outcome.again) == (name, ((), ()), 0)
+        assert (name, outcome.failures, outcome.again) == (name, NONE, 0)
 
 
 def test_a_stream_goes_on_where_the_deleted_pod_stopped(
@@ -59,10 +59,10 @@ def test_a_stream_goes_on_where_the_deleted_pod_stopped(
     installed.cluster.kubectl("delete", "pod", before.name)
     installed.until_available()
     made[0].until_processed(40)
-    outcome = made[0].end()
+    outcome = outcomes(made)[made[0].name]
 
     assert installed.the_pod().uid != before.uid
-    assert (outcome.failures, outcome.again) == (((), ()), 0)
+    assert (outcome.failures, outcome.again) == (NONE, 0)
 
 
 def test_a_killed_process_starts_again_and_loses_nothing(
@@ -83,7 +83,7 @@ def test_a_killed_process_starts_again_and_loses_nothing(
 
     lanes = {"queue": 4, "fifo": 4, "stream": 2, "topic": 4}
     for name, outcome in outcomes(made).items():
-        assert (name, outcome.failures) == (name, ((), ()))
+        assert (name, outcome.failures) == (name, NONE)
         assert outcome.again <= lanes[name.partition("-")[0]] * (_BATCH + _HALF_A_SECOND)
     assert installed.the_pod().uid == pod.uid
 
@@ -103,7 +103,7 @@ def test_one_pod_at_a_time_may_be_evicted(release: Callable[[], Release], loads:
     assert "would violate the pod's disruption budget" in answers[1][1]
     assert {pod.uid for pod in installed.pods()} >= {second.uid}
     for name, outcome in outcomes(made).items():
-        assert (name, outcome.failures, outcome.again) == (name, ((), ()), 0)
+        assert (name, outcome.failures, outcome.again) == (name, NONE, 0)
 
 
 def _evict(installed: Release, pod: Pod) -> tuple[int, str]:
@@ -140,7 +140,7 @@ def test_a_drained_node_keeps_one_pod_until_another_is_elsewhere(
     assert len(left) == 1
     assert not {pod.uid for pod in before} & {pod.uid for pod in installed.pods()}
     for name, outcome in outcomes(made).items():
-        assert (name, outcome.failures, outcome.again) == (name, ((), ()), 0)
+        assert (name, outcome.failures, outcome.again) == (name, NONE, 0)
 
 
 def _holds(draining: Child) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.kube.cluster import until
-from tests.kube.load import Load, Loads, outcomes
+from tests.kube.load import NONE, Load, Loads, outcomes
 from tests.kube.release import Pod, Release, values
 
 #: The kubelet brings a changed ConfigMap into the pod within its sync period and its cache's age: two minutes at most,
@@ -58,7 +58,7 @@ def test_the_same_pod_takes_up_an_edited_configuration(release: Callable[[], Rel
     assert _reloads(installed, pod)[-1] == {"added": 1, "removed": 0, "changed": 1}
 
     for name, outcome in outcomes((queue, topic, comes, goes)).items():
-        assert (name, outcome.failures, outcome.again) == (name, ((), ()), 0)
+        assert (name, outcome.failures, outcome.again) == (name, NONE, 0)
     assert installed.the_pod() == pod
 
 

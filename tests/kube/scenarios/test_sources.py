@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from tests.kube.cluster import Cluster, until
-from tests.kube.load import Loads, outcomes
+from tests.kube.load import NONE, Loads, outcomes
 from tests.kube.release import Release, values
 
 
@@ -25,7 +25,7 @@ def test_a_pod_works_off_queues_streams_and_topics(
     pod = installed.the_pod()
 
     for load in made:
-        assert became[load.name].failures == ((), ())
+        assert became[load.name].failures == NONE
         assert became[load.name].again == 0
         counted = installed.metric(pod, "outboard_delivered_events_total", mapping=load.name)
         assert counted == became[load.name].produced
