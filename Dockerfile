@@ -5,7 +5,6 @@
 ARG PYTHON_IMAGE=python:3.13-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS build
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # An index of your own, if you have one: --build-arg PIP_INDEX_URL=...; the hashes hold for it, too.
 ARG PIP_INDEX_URL=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_INPUT=1 PIP_ROOT_USER_ACTION=ignore
@@ -14,8 +13,8 @@ WORKDIR /build
 # What is run: an environment without pip, filled by the pip outside of it.
 COPY requirements.txt ./
 RUN python -m venv --without-pip /opt/outboard \
- && python -m pip --python /opt/outboard/bin/python install --quiet --require-hashes --only-binary=:all: \
-      -r requirements.txt
+ && python -m pip --python /opt/outboard/bin/python install --quiet --no-compile --require-hashes \
+      --only-binary=:all: -r requirements.txt
 
 # What builds the package is held to its hashes as well, and stays behind.
 COPY requirements-build.txt ./
@@ -24,7 +23,8 @@ RUN python -m venv /opt/builder \
 COPY pyproject.toml README.md LICENSE ./
 COPY service ./service
 RUN /opt/builder/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /build/dist . \
- && python -m pip --python /opt/outboard/bin/python install --quiet --no-deps --no-index /build/dist/*.whl
+ && python -m pip --python /opt/outboard/bin/python install --quiet --no-compile --no-deps --no-index \
+      /build/dist/*.whl
 
 # The root file system may be read-only, so byte code is made here; nothing changes later, so nothing is compared.
 COPY image/trim.py ./
@@ -33,7 +33,6 @@ RUN /opt/outboard/bin/python -B trim.py \
 
 
 FROM ${PYTHON_IMAGE}
-SHELL ["/bin/bash", "-o", "pipefail", "-c"]
 # The base's own pip goes. Its standard library comes without byte code: start-up would compile it anew each time.
 RUN groupadd --gid 65532 outboard \
  && useradd -K UID_MAX=65532 --uid 65532 --gid 65532 --home-dir /var/lib/outboard --no-create-home --shell /usr/sbin/nologin outboard \

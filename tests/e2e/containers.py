@@ -22,9 +22,17 @@ class Contained:
 
     def started_at(self) -> float:
         """When its process was started, in epoch seconds, by the engine's account; it must still run."""
-        seconds = "{{.State.StartedAt.UnixMilli}}"
-        command = [find_tool("podman"), "container", "inspect", "--format", seconds, self.name]
-        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1000
+        return int(self._inspected("{{.State.StartedAt.UnixMilli}}")) / 1000
+
+    def seconds_without_a_core(self) -> float:
+        """How long its process could have run, but others had the cores, by the kernel's account; it must still run."""
+        process = self._inspected("{{.State.Pid}}")
+        _, waited, _ = Path(f"/proc/{process}/schedstat").read_text().split()
+        return int(waited) / 1e9
+
+    def _inspected(self, what: str) -> str:
+        command = [find_tool("podman"), "container", "inspect", "--format", what, self.name]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     def kill(self) -> None:
         """End it at once, and forget it; nothing happens where it is gone."""

@@ -25,17 +25,17 @@ from tests.servers.scripted_invoke import ScriptedInvoke, succeeds
 from tests.servers.tools import REPOSITORY
 from tests.servers.topics import Topics
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.timeout(900)]  # the first one waits for the image, and for its base
 
 #: Of the whole image, what the base does not bring; 77 MB when this was written.
-_MOST_BYTES = 100_000_000
+_MOST_BYTES = 90_000_000
 
-#: Seconds from the start of the process until /readyz.
+#: Seconds from the start of the process until /readyz, on a machine that has a core for it.
 _READY_WITHIN = 1.5
 
 #: Run inside, as its user: what can be imported, what can be run, what may be written to, what the kernel allows.
 _PROBE = """
-import compileall, importlib.util, json, os, pathlib, shutil, sys
+import asyncio, importlib.util, json, os, pathlib, shutil, sys
 status = dict(line.split(":", 1) for line in pathlib.Path("/proc/self/status").read_text().splitlines())
 def writable(top):
     for folder, _, files in os.walk(top):
@@ -45,6 +45,7 @@ def writable(top):
             if not os.path.islink(path) and os.access(path, os.W_OK):
                 yield path
 libraries = pathlib.Path("/opt/outboard/lib")
+base = pathlib.Path(asyncio.__file__).parents[1]
 compiled = lambda path: pathlib.Path(importlib.util.cache_from_source(path)).exists()
 import botocore.session
 print(json.dumps({
@@ -52,6 +53,8 @@ print(json.dumps({
     "folder": os.getcwd(),
     "home": os.path.expanduser("~"),
     "importable": [it for it in ("pip", "setuptools", "ensurepip", "wheel") if importlib.util.find_spec(it)],
+    "packages of the base": [it.name for it in base.glob("site-packages/*") if it.name != "README.txt"],
+    "packages of the base": [it.name for it in base.glob("site-packages/*") if it.name != "README.txt"],
     "programs": [it for it in ("pip", "pip3", "gcc", "cc", "g++", "make", "ld", "curl", "wget", "git", "node", "perl")
                  if shutil.which(it)],
     "capabilities": int(status["CapEff"], 16) | int(status["CapBnd"], 16),
@@ -59,7 +62,7 @@ print(json.dumps({
     "seccomp": int(status["Seccomp"]),
     "writable": sorted(writable("/")),
     "without byte code": [str(it) for it in libraries.rglob("*.py") if not compiled(it)],
-    "standard library has byte code": compiled(asyncio.__file__) if (asyncio := __import__("asyncio")) else None,
+    "standard library has byte code": compiled(asyncio.__file__),
     "tests": [str(it) for it in libraries.rglob("tests")],
     "services": sorted(botocore.session.get_session().get_available_services()),
 }))
@@ -155,6 +158,7 @@ def test_what_is_in_it_and_what_its_user_may_do(image: Image) -> None:
         "folder": "/var/lib/outboard",
         "home": "/var/lib/outboard",
         "importable": [],
+        "packages of the base": [],
         "programs": ["perl"],  # Debian's own, which its package manager needs
         "capabilities": 0,
         "no new privileges": 1,
@@ -253,10 +257,11 @@ async def test_it_is_ready_soon_after_its_start(
     queue = await queues.create()
     config, port = container.configure([mapping(queue, functions.url)])
     took: list[float] = []
-    while len(took) < 5 and min(took, default=_READY_WITHIN) >= _READY_WITHIN:  # others may be at work on this machine
+    while len(took) < 5 and min(took, default=_READY_WITHIN) >= _READY_WITHIN:
         contained = container.launch(config, port)
         await contained.running.until_ready()
-        took.append(time.time() - contained.started_at())
+        ready = time.time()
+        took.append(ready - contained.started_at() - contained.seconds_without_a_core())
         contained.kill()
 
     print(f"seconds until ready: {took}")

@@ -30,22 +30,22 @@ _LONGEST = 300
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A built image; `base` is what it stands on."""
+    """A built image, by its id: its name may be given to another meanwhile. `base` is what it stands on."""
 
-    name: str
+    identifier: str
     base: str
 
     def inspected(self) -> Mapping[str, Any]:
-        return _inspected(self.name)
+        return _inspected(self.identifier)
 
     def bytes_beside_base(self) -> int:
-        return int(_inspected(self.name)["Size"]) - int(_inspected(self.base)["Size"])
+        return int(_inspected(self.identifier)["Size"]) - int(_inspected(self.base)["Size"])
 
     def command(self, *options: str, arguments: Sequence[str] = ()) -> list[str]:
         """What runs it in the foreground; `options` are the engine's, `arguments` those of its entry point."""
         limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024")  # the engine's own may be above ours
         bounds = ("--rm", "--pull=never", f"--timeout={_LONGEST}")
-        return [find_tool("podman"), "run", *bounds, *limits, *options, self.name, *arguments]
+        return [find_tool("podman"), "run", *bounds, *limits, *options, self.identifier, *arguments]
 
     def finished(self, *options: str, arguments: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
         """Run it to its end, without a network."""
@@ -76,4 +76,4 @@ def built_image(*, archive: Path | None = None) -> Iterator[Image]:
         raise ToolMissing(f"the image cannot be built:\n{done.stderr[-2000:]}")
     assert done.returncode == 0, f"image/build ended with {done.returncode}:\n{done.stdout}{done.stderr}"
     said = dict(line.split(": ", 1) for line in done.stdout.splitlines())
-    yield Image(said["image"], said["base"])
+    yield Image(said["id"], said["base"])
