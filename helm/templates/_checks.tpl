@@ -54,13 +54,13 @@ config.Server.Host is {{ $server.Host }}, where the kubelet's probes do not reac
 {{- $path := get (.Values.config.State | default dict) "Path" | default "outboard.db" }}
 {{- $mounts := list "/var/lib/outboard" }}
 {{- range .Values.extraVolumeMounts }}
-{{- $mounts = append $mounts .mountPath }}
+{{- $mounts = append $mounts (tpl .mountPath $) }}
 {{- end }}
 {{- $kept := not (hasPrefix "/" $path) }}
 {{- range $mounts }}
 {{- if hasPrefix (printf "%s/" (trimSuffix "/" .)) $path }}{{- $kept = true }}{{- end }}
 {{- end }}
-{{- if and (include "outboard.stateful" .) (or (not $kept) (contains ".." $path)) }}
+{{- if and (include "outboard.stateful" .) (or (not $kept) (regexMatch "(^|/)[.][.](/|$)" $path)) }}
 config.State.Path is {{ $path }}, which is on no volume: leave it out, or name a file in /var/lib/outboard.
 {{- end }}
 {{- $secrets := list }}

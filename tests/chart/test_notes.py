@@ -19,7 +19,7 @@ def test_the_notes_say_what_was_installed_and_how_to_look_at_it():
     text = render(shape("sqs-many")).notes
 
     assert text.strip().startswith("Outboard 0.1.0 is installed as the deployment shop-outboard in pollers.")
-    assert "It has 3 event source mappings, 2 of them enabled." in text
+    assert "It has 3 event source mappings (2 enabled)." in text
     assert COMMANDS in text
     assert "`helm test shop -n pollers`" in text
 

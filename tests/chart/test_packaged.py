@@ -11,7 +11,8 @@ from helm.generate import values as comments
 from helm.generate.__main__ import generated
 
 import outboard
-from tests.chart.rendering import CHART
+from outboard.config.loading import parse
+from tests.chart.rendering import CHART, render
 
 METADATA = yaml.safe_load((CHART / "Chart.yaml").read_text())
 
@@ -56,6 +57,15 @@ def test_a_value_without_a_description_is_refused(text, problem):
 def test_the_chart_has_the_version_of_what_it_installs():
     assert METADATA["appVersion"] == outboard.__version__
     assert METADATA["kubeVersion"] == ">=1.27.0-0"
+
+
+def test_what_the_readme_has_one_write_can_be_installed():
+    first, *_ = re.findall(r"```yaml\n(.*?)```", (CHART / "README.md").read_text(), re.DOTALL)
+
+    rendered = render(yaml.safe_load(first))
+
+    assert parse({"outboard.yaml": rendered.configuration}).problems == ()
+    assert rendered.workload["kind"] == "Deployment"
 
 
 def test_the_package_holds_the_chart_alone(tmp_path):

@@ -108,8 +108,8 @@ def test_a_claim_of_ones_own_is_mounted_instead():
 
 
 def test_positions_may_be_on_another_volume_of_ones_own():
-    given = {"config": config(stream(), State={"Path": "/data/outboard.db"})}
-    mounted = {"extraVolumeMounts": [{"name": "mine", "mountPath": "/data"}]}
+    given = {"config": config(stream(), State={"Path": "/data/shop/outboard..db"})}
+    mounted = {"extraVolumeMounts": [{"name": "mine", "mountPath": "/data/{{ .Release.Name }}"}]}
 
     assert refusal(given) != []
     assert refusal(given | mounted) == []
