@@ -59,8 +59,9 @@ format: $(DEV)/ready ## put the code in order
 image: ## build the container image with docker, podman or buildah; IMAGE_TAR=FILE also writes it as a docker-archive
 	@image/build
 
-# KUBECONFIG names the cluster; what else must be set is said where it is missing.
-e2e-kube: $(DEV)/ready ## install the chart on the cluster in KUBECONFIG, and disturb it under load
+e2e-kube: $(DEV)/ready ## install the chart on the cluster in KUBECONFIG, and disturb it under load (about 8 minutes)
+	@: $${KUBECONFIG:?set it to the file of the cluster to test on}
+	@: $${OUTBOARD_KUBE_LOAD:?set it to the command that hands image archives to the cluster, such as \"kind load image-archive\"}
 	@IMAGE_TAR=$(CACHE)/image/outboard.tar image/build
 	@$(RUN) -m tests.kube.parts.context
 	@IMAGE_TAR=$(CACHE)/image/parts.tar image/build outboard-e2e-parts $(CACHE)/image/parts
