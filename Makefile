@@ -56,6 +56,11 @@ format: $(DEV)/ready ## put the code in order
 	@$(DEV)/bin/ruff format --quiet .
 	@$(DEV)/bin/ruff check --fix --quiet .
 
+generate: $(DEV)/ready ## write the files that are made from others: schemas, the list of metrics, the chart's README
+	@$(RUN) -m outboard.config.schema > configs/outboard.schema.json
+	@$(RUN) -m outboard.observe.catalogue > docs/metrics.md
+	@$(RUN) -m helm.generate
+
 image: ## build the container image with docker, podman or buildah; IMAGE_TAR=FILE also writes it as a docker-archive
 	@image/build
 
@@ -66,11 +71,6 @@ e2e-kube: $(DEV)/ready ## install the chart on the cluster in KUBECONFIG, and di
 	@$(RUN) -m tests.kube.parts.context
 	@IMAGE_TAR=$(CACHE)/image/parts.tar image/build outboard-e2e-parts $(CACHE)/image/parts
 	@OUTBOARD_E2E_KUBE=1 $(RUN) -m pytest -q tests/kube $(PYTEST_ARGS)
-
-generate: $(DEV)/ready ## write the files that are made from others: schemas, the list of metrics, the chart's README
-	@$(RUN) -m outboard.config.schema > configs/outboard.schema.json
-	@$(RUN) -m outboard.observe.catalogue > docs/metrics.md
-	@$(RUN) -m helm.generate
 
 bench: $(DEV)/ready ## measure against the plain script; writes docs/performance.md
 	@$(RUN) -m bench $(BENCH_ARGS)
