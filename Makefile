@@ -13,10 +13,10 @@ SEEDS ?= 10000
 SEED_FROM ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast check format generate image bench simulate chaos lock clean
+.PHONY: help demo test test-fast check format generate image e2e-kube bench simulate chaos lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
 $(DEMO)/ready: requirements-demo.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Outboard needs Python 3.11 or newer; try make PYTHON=python3.13")'
@@ -63,6 +63,14 @@ generate: $(DEV)/ready ## write the files that are made from others: schemas, th
 
 image: ## build the container image with docker, podman or buildah; IMAGE_TAR=FILE also writes it as a docker-archive
 	@image/build
+
+e2e-kube: $(DEV)/ready ## install the chart on the cluster in KUBECONFIG, and disturb it under load (about 8 minutes)
+	@: $${KUBECONFIG:?set it to the file of the cluster to test on}
+	@: $${OUTBOARD_KUBE_LOAD:?set it to the command that hands image archives to the cluster, such as \"kind load image-archive\"}
+	@IMAGE_TAR=$(CACHE)/image/outboard.tar image/build
+	@$(RUN) -m tests.kube.parts.context
+	@IMAGE_TAR=$(CACHE)/image/parts.tar image/build outboard-e2e-parts $(CACHE)/image/parts
+	@OUTBOARD_E2E_KUBE=1 $(RUN) -m pytest -q tests/kube $(PYTEST_ARGS)
 
 bench: $(DEV)/ready ## measure against the plain script; writes docs/performance.md
 	@$(RUN) -m bench $(BENCH_ARGS)

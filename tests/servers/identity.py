@@ -7,6 +7,7 @@ from aiohttp import web
 
 from tests.servers.elasticmq import ACCOUNT
 from tests.servers.serving import served
+from tests.servers.tools import Address
 
 CALLER = f"arn:aws:iam::{ACCOUNT}:role/outboard"
 
@@ -17,13 +18,13 @@ _ANSWER = f"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/20
 
 
 @asynccontextmanager
-async def identity_server() -> AsyncIterator[str]:
-    """Run one on the loop of the caller; yields its endpoint."""
+async def identity_server(address: Address | None = None) -> AsyncIterator[str]:
+    """Run one on the loop of the caller, for other machines too if it has an `address`; yields its endpoint here."""
 
     async def answer(_: web.Request) -> web.Response:
         return web.Response(text=_ANSWER, content_type="text/xml")
 
     app = web.Application()
     app.router.add_post("/", answer)
-    async with served(app) as url:
+    async with served(app, address.port if address else 0, everywhere=address is not None) as url:
         yield url

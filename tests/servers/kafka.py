@@ -11,18 +11,18 @@ from pathlib import Path
 
 from tests.servers.maven import Artifacts
 from tests.servers.processes import Child, ServerFailed
-from tests.servers.tools import find_tool, free_port
+from tests.servers.tools import Address, find_tool, free_port
 from tests.unit.aws.certificates import Authority
 
-_ARTIFACTS = Artifacts("kafka", ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36"))
+ARTIFACTS = Artifacts("kafka", ("org.apache.kafka:kafka_2.13:4.4.0", "org.slf4j:slf4j-simple:1.7.36"))
 
 _PROPERTIES = """process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls}{listens}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},TLS://127.0.0.1:{tls}{advertises}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OUTSIDE:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL
 ssl.keystore.type=PEM
 ssl.keystore.location={keystore}
 inter.broker.listener.name=PLAINTEXT
@@ -52,8 +52,8 @@ class Kafka:
     `certificates` is about. After `kill` it is gone as by kill -9, until `start`, with its data and its ports.
     """
 
-    def __init__(self, folder: Path, *, heap_mb: int, measured: bool) -> None:
-        java, jars = find_tool("java"), _ARTIFACTS.fetch()
+    def __init__(self, folder: Path, *, heap_mb: int, measured: bool, address: Address | None = None) -> None:
+        java, jars = find_tool("java"), ARTIFACTS.fetch()
         self._folder = folder
         self._log = folder / "kafka.log"
         self._config = folder / "server.properties"
@@ -62,7 +62,10 @@ class Kafka:
         self._port, tls, controller = free_port(), free_port(), free_port()
         self.bootstrap, self.tls_bootstrap = f"127.0.0.1:{self._port}", f"127.0.0.1:{tls}"
         keystore, self.certificates = _certified(folder)
-        places = {"data": folder / "data", "keystore": keystore}
+        places = {"data": folder / "data", "keystore": keystore, "listens": "", "advertises": ""}
+        if address is not None:
+            places["listens"] = f",OUTSIDE://0.0.0.0:{address.port}"
+            places["advertises"] = f",OUTSIDE://{address.name}:{address.port}"
         self._config.write_text(_PROPERTIES.format(port=self._port, tls=tls, controller=controller, **places))
         self._child: Child | None = None
         self._format()
@@ -106,9 +109,13 @@ def _certified(folder: Path) -> tuple[Path, Certificates]:
 
 
 @contextmanager
-def kafka(folder: Path, *, heap_mb: int = 512, measured: bool = False) -> Iterator[Kafka]:
-    """Run a broker with its files in `folder`. `measured` gives it the full compiler: slower to start, then faster."""
-    server = Kafka(folder, heap_mb=heap_mb, measured=measured)
+def kafka(
+    folder: Path, *, heap_mb: int = 512, measured: bool = False, address: Address | None = None
+) -> Iterator[Kafka]:
+    """Run a broker with its files in `folder`. `measured` gives it the full compiler: slower to start, then faster. With an
+    `address` it has a plain listener for other machines too.
+    """
+    server = Kafka(folder, heap_mb=heap_mb, measured=measured, address=address)
     try:
         server.start()
         yield server

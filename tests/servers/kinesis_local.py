@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.servers.elasticmq import ACCOUNT, REGION
 from tests.servers.node_packages import node_package
 from tests.servers.processes import Child, answers_ok
-from tests.servers.tools import clean_environment, find_tool, free_port
+from tests.servers.tools import Address, clean_environment, find_tool, free_port
 
 #: How long the server takes to change a stream; AWS takes half a minute.
 _CHANGE = "50ms"
@@ -24,9 +24,10 @@ class Kinesis:
 
 
 @contextmanager
-def kinesis_local(folder: Path, *, heap_mb: int = 512) -> Iterator[Kinesis]:
-    """Run a server with its log in `folder`."""
-    node, package, port = find_tool("node"), node_package("kinesis-local"), free_port()
+def kinesis_local(folder: Path, *, heap_mb: int = 512, address: Address | None = None) -> Iterator[Kinesis]:
+    """Run a server with its log in `folder`; it listens everywhere, on a free port or at `address`."""
+    node, package = find_tool("node"), node_package("kinesis-local")
+    port = free_port() if address is None else address.port
     settings = {
         "KINESIS_MOCK_PLAIN_PORT": str(port),
         "KINESIS_MOCK_TLS_PORT": str(free_port()),

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from tests.servers.processes import Child
 from tests.servers.serving import served
-from tests.servers.tools import REPOSITORY, clean_environment
+from tests.servers.tools import REPOSITORY, Address, clean_environment
 
 _RUNTIME = "/2018-06-01/runtime"
 
@@ -103,14 +103,22 @@ class RuntimeFront:
 
 @asynccontextmanager
 async def runtime_front(
-    handler: str, folder: Path, *, runtimes: int = 1, timeout: float = 60.0, environment: dict[str, str] | None = None
+    handler: str,
+    folder: Path,
+    *,
+    runtimes: int = 1,
+    timeout: float = 60.0,
+    environment: dict[str, str] | None = None,
+    address: Address | None = None,
 ) -> AsyncIterator[str]:
     """Serve `handler` (`module.function`) with `runtimes` processes; yields the endpoint to invoke it at, by any name.
 
-    An invoke that takes longer than `timeout` seconds, waiting included, is a function error, as Lambda's own is.
+    An invoke that takes longer than `timeout` seconds, waiting included, is a function error, as Lambda's own is. With an
+    `address` other machines may invoke it too.
     """
     front = RuntimeFront(timeout)
-    async with served(front.application()) as url:
+    port, everywhere = (0, False) if address is None else (address.port, True)
+    async with served(front.application(), port, everywhere=everywhere) as url:
         with _runtimes(handler, folder, runtimes, url.removeprefix("http://"), environment or {}) as children:
             await _first_call(front, children)
             yield url

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -14,18 +15,30 @@ _REMEDIES = {
     "node": "install Node 20 or newer (Debian: nodejs)",
     "npm": "install Node 20 or newer with npm (Debian: nodejs and npm)",
     "nginx": "install nginx (Debian: nginx-light)",
+    "kubectl": "install kubectl, not more than a minor version from the cluster's",
+    "helm": "install Helm 3 or newer",
+    "go": "install Go, which fetches the definitions of the operators' resources",
     "podman": "install podman with an OCI runtime (Debian: podman, runc and catatonit)",
 }
 _ALSO_IN = "/usr/local/sbin:/usr/sbin:/sbin"  # where Debian puts servers; not on every user's PATH
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where other machines find a server: it listens on all addresses of its own at `port`, and they call it `name`."""
+
+    name: str
+    port: int
 
 
 class ToolMissing(Exception):
     """Something outside this repository is not there; the text names it and the remedy."""
 
 
-def find_tool(name: str) -> str:
-    """The path of program `name`. Raises ToolMissing."""
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":" + _ALSO_IN)
+def find_tool(name: str, *, path: str | None = None) -> str:
+    """The path of program `name`, on this process's PATH or another. Raises ToolMissing."""
+    searched = os.environ.get("PATH", "") if path is None else path
+    found = shutil.which(name, path=f"{searched}:{_ALSO_IN}")
     if found is None:
         raise ToolMissing(f"`{name}` was not found; {_REMEDIES.get(name, f'install {name}')}.")
     return found
