@@ -7,7 +7,7 @@ from tests.kube.cluster import Cluster
 
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
 _COUNT = 12
-_NODES_FOLDER = "/var/tmp"
+_NODES_FOLDER = "/var/tmp/outboard-e2e"
 
 
 @contextmanager
@@ -20,11 +20,11 @@ def disks(cluster: Cluster, image: str) -> Iterator[Mapping[str, object]]:
     made = f"{cluster.namespace}-disks"
     cluster.kubectl("create", "namespace", made)
     try:
-        node = _in_folder(cluster, made, "make", image, f"mkdir -m 0777 $(seq {_COUNT})")
+        node = _in_folder(cluster, made, "make", image, f"mkdir {made} && cd {made} && mkdir -m 0777 $(seq {_COUNT})")
         items = [_class(made), *(_volume(made, number, node) for number in range(1, _COUNT + 1))]
         cluster.kubectl("apply", "--filename=-", given={"apiVersion": "v1", "kind": "List", "items": items})
         yield {"storageClassName": made}
-        _in_folder(cluster, made, "clear", image, "rm -rf ./*")
+        _in_folder(cluster, made, "clear", image, f"rm -rf ./{made}")
     finally:
         chosen = f"--selector=outboard-e2e={made}"
         cluster.kubectl("delete", "storageclasses,persistentvolumes", chosen, "--wait=false", check=False)
@@ -47,7 +47,7 @@ def _pod(namespace: str, name: str, image: str, script: str) -> dict[str, object
         "securityContext": {"runAsUser": 0},
         "volumeMounts": [{"name": "disks", "mountPath": "/disks"}],
     }
-    folder = {"path": f"{_NODES_FOLDER}/{namespace}", "type": "DirectoryOrCreate"}
+    folder = {"path": _NODES_FOLDER, "type": "DirectoryOrCreate"}
     spec = {"containers": [container], "restartPolicy": "Never", "volumes": [{"name": "disks", "hostPath": folder}]}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": namespace}, "spec": spec}
 

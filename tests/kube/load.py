@@ -71,7 +71,7 @@ class Load:
         """Produce no more."""
         _ask(self._cluster, f"/loads/{self.name}/end", method="POST")
 
-    def outcome(self, *, seconds: float = 90) -> Outcome:
+    def outcome(self, *, seconds: float = 60) -> Outcome:
         """Wait until all is worked off and the source knows. What is not by then is lost."""
         with contextlib.suppress(AssertionError):
             until(self._settled, f"all of {self.name} worked off", seconds=seconds)
@@ -124,6 +124,8 @@ def start_parts(cluster: Cluster, image: str) -> Loads:
         "apply", "--filename=-", given={"apiVersion": "v1", "kind": "List", "items": [_pod(image), _service()]}
     )
     cluster.kubectl("wait", "--for=condition=Ready", f"pod/{NAME}", "--timeout=180s", seconds=200)
+    health = f"{cluster.path('services', f'{NAME}:{CONTROL}')}/proxy/health"
+    until(lambda: cluster.ask(health).status == 200, "the parts' Service leads to them")
     return Loads(cluster)
 
 
@@ -133,7 +135,7 @@ def _pod(image: str) -> dict[str, object]:
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "args": [NAME],
-        "readinessProbe": {"httpGet": {"path": "/health", "port": CONTROL}, "periodSeconds": 1},
+        "readinessProbe": {"httpGet": {"path": "/health", "port": CONTROL}, "periodSeconds": 1, "timeoutSeconds": 10},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
     }
     spec = {
@@ -149,5 +151,6 @@ def _pod(image: str) -> dict[str, object]:
 
 def _service() -> dict[str, object]:
     ports = [{"name": name, "port": port} for name, port in _PORTS.items()]
-    spec = {"selector": {"app": NAME}, "ports": ports}
+    # A slow answer to a probe is no reason to cut everybody off.
+    spec = {"selector": {"app": NAME}, "ports": ports, "publishNotReadyAddresses": True}
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": NAME}, "spec": spec}
