@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from tests.simulation.history import Caller, Dropped
     from tests.simulation.plans import MappingPlan
 
+#: Seconds that a dropped mapping has for leaving its group after its last invoke.
+_LEAVING = 20.0
+
 
 @dataclass(slots=True)
 class Life:
@@ -90,7 +93,7 @@ class Stretch:
     def allowed(self) -> float:
         """Seconds for which a mapping that a reload dropped may drain."""
         plan = self.incarnation.plan
-        return self.life.drain_seconds + (plan.invoke_timeout if plan is not None else 0.0)
+        return self.life.drain_seconds + _LEAVING + (plan.invoke_timeout if plan is not None else 0.0)
 
     @property
     def late(self) -> bool:
