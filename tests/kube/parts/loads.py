@@ -182,6 +182,9 @@ class Loads:
 
     async def _topic(self, name: str, wish: Wish) -> Source:
         topic = await self.topics.create(wish.keys, name=name)
+        async with asyncio.timeout(30):
+            while len(await self.topics.ends(topic)) < wish.keys:  # it is created before the broker leads it
+                await asyncio.sleep(0.1)
         address = self.addresses["topic"]
         mapping = self._mapping(
             "topic",
