@@ -15,7 +15,7 @@
 {{- $enabled := list -}}
 {{- range .Values.config.EventSourceMappings -}}
 {{- $self := and (hasKey . "SelfManagedEventSource") (not (hasKey . "EventSourceArn")) -}}
-{{- $mapping := ternary (omit $defaults "EventSourceArn" "SourceEndpointUrl") (deepCopy $defaults) $self -}}
+{{- $mapping := deepCopy $defaults -}}
 {{- range $field, $value := . -}}
 {{- $_ := set $mapping $field $value -}}
 {{- end -}}

@@ -114,10 +114,10 @@ def _serve(options: argparse.Namespace) -> int:
         return _show_problems(loaded.problems)
     import asyncio
 
-    from outboard.app import run_service
     from outboard.observe import logs
     from outboard.observe.http import PortUnavailable
     from outboard.runtime import heap
+    from outboard.service import run_service
     from outboard.state.unavailable import StateUnavailable
 
     logs.configure(loaded.configuration.logging.level, loaded.configuration.logging.format)

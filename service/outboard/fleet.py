@@ -19,6 +19,9 @@ from outboard.runtime.waiting import Stop
 if TYPE_CHECKING:
     from outboard.runtime.mapping import MappingRun
 
+#: Seconds more, for leaving a consumer group after the last invoke.
+_LEAVING = 20.0
+
 #: Makes what is told about a mapping; its series are exposed from then on.
 Observers = Callable[[MappingFacts], MappingObserver]
 
@@ -44,9 +47,17 @@ class ConfiguredMapping:
     def in_flight(self) -> int:
         return self._run.in_flight if self._run is not None else 0
 
-    def excludes(self, other: EventSourceMapping) -> bool:
-        """Whether the two cannot be there at once: metrics are told apart by name, positions and memory by UUID."""
-        return other.name == self.mapping.name or other.uuid == self.mapping.uuid
+    def holds_up(self, other: EventSourceMapping) -> bool:
+        """Whether it must be gone before `other` begins. Metrics are told apart by name, positions and memory by UUID;
+        and what it has under way from a source must not be read by another one meanwhile.
+        """
+        mine = self.mapping
+        return self.dropped and (other.name == mine.name or other.uuid == mine.uuid or _source(other) == _source(mine))
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it has begun and there is nothing to run."""
+        return self.observer is not None and self._run is None
 
     def begin(self) -> None:
         """Show it, and make what runs it."""
@@ -76,7 +87,7 @@ class ConfiguredMapping:
         else:
             self._run.stop(MappingState.DISABLING, "Enabled is false; what is under way is finished")
         self._dropped_at = asyncio.get_running_loop().time()
-        self._ends = self._dropped_at + self.mapping.invoke_timeout_seconds + drain_timeout
+        self._ends = self._dropped_at + self.mapping.invoke_timeout_seconds + drain_timeout + _LEAVING
         if self._bound is not None:
             self._bound.reschedule(self._ends)
 
@@ -152,9 +163,15 @@ class Fleet:
         place = {uuid: number for number, uuid in enumerate(after)}
         self._members.sort(key=lambda it: len(place) if it.dropped else place[it.mapping.uuid])
 
+    def never_begun(self, planned: Changes) -> list[EventSourceMapping]:
+        """Mappings in force that should run and do not, and that are in none of the changes."""
+        planned_for = {mapping.uuid for mapping in (*planned.removed, *planned.changed)}
+        idle = (it.mapping for it in self._members if it.is_idle and not it.dropped)
+        return [mapping for mapping in idle if mapping.enabled and mapping.uuid not in planned_for]
+
     def _add(self, mapping: EventSourceMapping) -> ConfiguredMapping:
         member = ConfiguredMapping(mapping, self.workshop, self._observers)
-        self._supervisor.start(member, [older for older in self._members if older.excludes(mapping)])
+        self._supervisor.start(member, [older for older in self._members if older.holds_up(mapping)])
         self._members.append(member)
         return member
 
@@ -186,6 +203,10 @@ class Fleet:
 
     def described(self) -> list[Mapping[str, object]]:
         return [it.described() for it in self._shown()]
+
+
+def _source(mapping: EventSourceMapping) -> tuple[object, ...]:
+    return mapping.source_type, mapping.event_source_arn, mapping.source_endpoint_url, mapping.brokers, mapping.topics
 
 
 def _facts(mapping: EventSourceMapping) -> MappingFacts:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from outboard.config.documents import read
 from outboard.config.loading import parse
-from tests.chart.mappings import config, queue, stream, values
+from tests.chart.mappings import config, queue, stream, topic, values
 from tests.chart.rendering import Cluster, render
 
 #: What a template engine, YAML 1.1, YAML 1.2 or a shell might take for something else.
@@ -72,6 +72,12 @@ def test_numbers_and_booleans_survive(size, seconds, enabled):
         Limits={"MaximumBufferedBytes": size},
         Shutdown={"DrainTimeoutSeconds": seconds},
     )
+
+    assert read_by_the_service(render({"config": given}).configuration) == given
+
+
+def test_reading_the_mappings_leaves_them_and_their_defaults_as_they_are():
+    given = config(queue(BatchSize=5), topic(), stream(Enabled=False), Defaults={"Enabled": True}, Installation="shop")
 
     assert read_by_the_service(render({"config": given}).configuration) == given
 

@@ -1,5 +1,8 @@
 """Every shape in `helm/ci`, on every kind of cluster: it renders, Kubernetes takes it, and the service reads it."""
 
+import copy
+
+import kubernetes_validate
 import pytest
 
 from outboard.config.loading import parse
@@ -29,6 +32,21 @@ def test_kubernetes_takes_every_object_of_every_shape(name):
 @pytest.mark.parametrize("version", EVERY_VERSION)
 def test_kubernetes_of_every_minor_version_takes_the_broadest_shapes(name, version):
     assert refused_by_kubernetes(rendered(name, Cluster(version)), version) == []
+
+
+def test_the_check_against_kubernetes_schemas_is_that_of_their_package():
+    deployment = render(shape("sqs")).workload
+    unknown = copy.deepcopy(deployment)
+    unknown["spec"]["template"]["spec"]["terminationGracePeriod"] = 1
+    mistyped = copy.deepcopy(deployment)
+    mistyped["spec"]["replicas"] = "1"
+
+    assert wrong(deployment, "1.27") == []
+    kubernetes_validate.validate(deployment, "1.27", strict=True)
+    for broken, problem in ((unknown, "'terminationGracePeriod' was unexpected"), (mistyped, "'1' is not of type")):
+        assert [problem in it for it in wrong(broken, "1.27")] == [True]
+        with pytest.raises(kubernetes_validate.ValidationError):
+            kubernetes_validate.validate(broken, "1.27", strict=True)
 
 
 @pytest.mark.parametrize("name", SHAPES)

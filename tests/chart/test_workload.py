@@ -2,6 +2,8 @@
 
 import pytest
 
+from outboard.config.arns import Arn, SourceType, source_type_of
+from outboard.config.support import STATEFUL
 from tests.chart.mappings import config, msk, queue, stream, topic, values
 from tests.chart.rendering import Cluster, refusal, render
 from tests.chart.shapes import KEDA, shape
@@ -9,6 +11,16 @@ from tests.chart.shapes import KEDA, shape
 STATE = {"name": "state", "mountPath": "/var/lib/outboard"}
 DYNAMODB = "arn:aws-cn:dynamodb:cn-north-1:123456789012:table/clicks/stream/2025-01-31T00:00:00.000"
 DOCUMENTDB = "arn:aws:rds:eu-west-1:123456789012:cluster:shop"
+BROKER = "arn:aws:mq:eu-west-1:123456789012:broker:shop:b-1"
+ARNS = {
+    SourceType.SQS: queue()["EventSourceArn"],
+    SourceType.KINESIS: stream()["EventSourceArn"],
+    SourceType.DYNAMODB: DYNAMODB,
+    SourceType.KAFKA: msk()["EventSourceArn"],
+    SourceType.RABBITMQ: BROKER,
+    SourceType.ACTIVEMQ: BROKER,
+    SourceType.DOCUMENTDB: DOCUMENTDB,
+}
 
 
 def kind(given, **more):
@@ -42,6 +54,15 @@ def kind(given, **more):
 )
 def test_positions_in_a_file_need_a_stateful_set(given, expected):
     assert kind(given) == expected
+
+
+@pytest.mark.parametrize("source", SourceType)
+def test_the_chart_and_the_service_agree_on_which_sources_need_state(source):
+    """RabbitMQ's brokers have the ARNs of ActiveMQ's."""
+    arn = ARNS[source]
+    assert source_type_of(Arn.parse(arn), endpoint="amqps://broker" if source == "rabbitmq" else None) == source
+
+    assert kind(config(stream(EventSourceArn=arn))) == ("StatefulSet" if source in STATEFUL else "Deployment")
 
 
 @pytest.mark.parametrize(("said", "expected"), [(True, "StatefulSet"), (False, "Deployment")])

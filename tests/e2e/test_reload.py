@@ -224,7 +224,9 @@ def _assert_order(functions: ScriptedInvoke) -> None:
 async def _assert_undisturbed(
     functions: ScriptedInvoke, steady: Steady, began: float, disturbed: float, over: float
 ) -> None:
-    """All of the untouched mapping's messages, each once, as quickly as without reloads."""
+    """All of the untouched mapping's messages, each once, as quickly as without reloads: one that began anew would
+    keep some waiting for the rest of a long poll.
+    """
     assert worked_off(functions.of("steady")) == dict.fromkeys(range(steady.sent), 1)
     calm = _latencies(functions.of("steady"), began + 1, disturbed)
     meanwhile = _latencies(functions.of("steady"), disturbed, over)
@@ -232,7 +234,7 @@ async def _assert_undisturbed(
     for part in (0.5, 0.99):
         print(f"p{part * 100:g}: {_quantile(calm, part) * 1e3:.1f} ms calm, {_quantile(meanwhile, part) * 1e3:.1f} ms")
     assert _quantile(meanwhile, 0.5) < 2 * _quantile(calm, 0.5) + 0.02
-    assert _quantile(meanwhile, 0.99) < 2 * _quantile(calm, 0.99) + 0.25
+    assert _quantile(meanwhile, 0.99) < 2 * _quantile(calm, 0.99) + 0.75
 
 
 def _quantile(ascending: Sequence[float], part: float) -> float:

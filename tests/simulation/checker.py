@@ -4,9 +4,11 @@ from collections.abc import Collection, Iterator, Mapping
 
 from tests.simulation.history import History
 from tests.simulation.kafka_promises import broken_by_topics
+from tests.simulation.lives import Incarnation
 from tests.simulation.places import AnyPlace, QueuePlace, StreamPlace
-from tests.simulation.plans import MappingPlan, Plan
+from tests.simulation.plans import Plan
 from tests.simulation.queue_promises import broken_by_queues
+from tests.simulation.reload_promises import broken_by_reloads
 from tests.simulation.stream_promises import broken_by_streams
 from tests.simulation.topic_place import TopicPlace
 from tests.simulation.words import at, told
@@ -19,10 +21,9 @@ def violations(plan: Plan, history: History, places: Mapping[str, AnyPlace]) -> 
     queues = {name: place for name, place in places.items() if isinstance(place, QueuePlace)}
     streams = {name: place for name, place in places.items() if isinstance(place, StreamPlace)}
     topics = {name: place for name, place in places.items() if isinstance(place, TopicPlace)}
-    plans = {mapping.name: mapping for mapping in plan.mappings}
     found = [f"illegal request: {request}" for request in history.illegal]
     found += [f"logged as an error: {line}" for line in history.errors if "mapping crashed" in line]
-    found += [*inexact(history, plans), *late_exits(history)]
+    found += [*inexact(history), *late_exits(history), *broken_by_reloads(history)]
     found += [
         *beyond_capacity(history, queues, {"ReceiveMessage", "Invoke"}),
         *beyond_capacity(history, streams, {"Invoke"}),
@@ -36,24 +37,25 @@ def violations(plan: Plan, history: History, places: Mapping[str, AnyPlace]) -> 
     return found
 
 
-def inexact(history: History, plans: Mapping[str, MappingPlan]) -> Iterator[str]:
+def inexact(history: History) -> Iterator[str]:
     """No batch is larger than asked for, in records or bytes."""
     for attempt in history.attempts:
-        most = plans[attempt.exchange.caller.mapping].batch_size
+        own = attempt.exchange.caller.plan
+        most = own.batch_size if own is not None else 0
         if len(attempt.batch) > most or attempt.size > _PAYLOAD_LIMIT or not attempt.batch:
             yield told(attempt, f"sent {len(attempt.batch)} records, {attempt.size} bytes")
 
 
 def beyond_capacity(history: History, places: Mapping[str, AnyPlace], operations: Collection[str]) -> Iterator[str]:
     """With a cap, invokes under way never exceed it; of a queue that includes receives: what comes can be invoked at once."""
-    changes: dict[str, list[tuple[float, int]]] = {}
+    changes: dict[Incarnation, list[tuple[float, int]]] = {}
     for exchange in history.exchanges:
-        mapping = exchange.caller.mapping
-        if exchange.operation in operations and mapping in places and places[mapping].plan.concurrency:
-            moments = changes.setdefault(str(exchange.caller), [])
+        own = exchange.caller.incarnation
+        if exchange.operation in operations and exchange.caller.mapping in places and own is not None and _most(own):
+            moments = changes.setdefault(own, [])
             moments += [(exchange.started, 1), (exchange.ended or float("inf"), -1)]
-    for caller, moments in changes.items():
-        most = places[caller.partition("/")[2]].plan.concurrency or 0
+    for own, moments in changes.items():
+        caller, most = f"{own.process.name}/{own.mapping}", _most(own)
         under_way = 0
         for moment, change in sorted(moments):
             under_way += change
@@ -61,6 +63,10 @@ def beyond_capacity(history: History, places: Mapping[str, AnyPlace], operations
                 calls = " and ".join(sorted(operations))
                 yield f"{at(moment)}: {caller} has {under_way} of {calls} under way, MaximumConcurrency is {most}"
                 break
+
+
+def _most(own: Incarnation) -> int:
+    return own.plan.concurrency or 0 if own.plan is not None else 0
 
 
 def late_exits(history: History) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Knows how the real service is put into a simulated world: its configuration, its connections, its life and death."""
+"""Knows how the real service is put into a simulated world: its connections, its life, its reloads and its death."""
 
 import asyncio
-import json
+import contextvars
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ import structlog
 
 from outboard.app import Outboard, Surroundings
 from outboard.aws.calls import JsonService, LambdaService
-from outboard.config.loading import Loaded, parse
 from outboard.core.ports import Checkpoints, Feed
-from outboard.observe.metrics import Metrics
 from outboard.observe.process import ProcessObserver
 from outboard.sources.kafka.consumer import Consumer, ConsumerSpec, FetchLimits
 from outboard.sources.kafka.feed import PartitionFeed
 from outboard.sources.kinesis.feed import ShardFeed
 from outboard.sources.sqs.feed import Desk, SqsFeed
+from tests.simulation.configurations import ACCOUNT, first_version, version
 from tests.simulation.disk import Disk, SimulatedCheckpoints
 from tests.simulation.functions import SimulatedLambda
-from tests.simulation.history import Caller, History, Life
+from tests.simulation.history import Caller, History
+from tests.simulation.incarnations import Incarnations
 from tests.simulation.kafka import SimulatedConsumer
-from tests.simulation.loop import EPOCH, Process, VirtualTimeLoop
+from tests.simulation.lives import Life
+from tests.simulation.loop import Process, VirtualTimeLoop
 from tests.simulation.network import Faults, Network
 from tests.simulation.places import AnyPlace
-from tests.simulation.plans import MappingPlan, Plan, QueuePlan, StreamPlan, TopicPlan
+from tests.simulation.plans import Plan, Reload
 from tests.simulation.topic_place import TopicPlace
-
-ACCOUNT = "123456789012"
+from tests.simulation.words import at
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Parts:
     kinesis: Callable[[JsonService], JsonService] = lambda real: real
     partition_feed: Callable[..., Any] = PartitionFeed
     consumer: Callable[[SimulatedConsumer], Consumer] = lambda real: real
+    outboard: Callable[..., Outboard] = Outboard
 
 
 class Connections:
@@ -54,6 +55,7 @@ class Connections:
         self,
         places: Mapping[str, AnyPlace],
         process: Process,
+        incarnations: Incarnations,
         loop: VirtualTimeLoop,
         seed: str,
         history: History,
@@ -61,6 +63,7 @@ class Connections:
     ) -> None:
         self._places = places
         self._process = process
+        self._incarnations = incarnations
         self._loop = loop
         self._seed = seed
         self._history = history
@@ -102,10 +105,10 @@ class Connections:
 
     def _of(self, endpoint: str | None) -> tuple[AnyPlace, Caller]:
         name = urlsplit(str(endpoint)).hostname or ""
-        return self._places[name], Caller(self._process, name)
+        return self._places[name], Caller(self._process, name, self._incarnations.of(name))
 
     def _network(self, caller: Caller, faults: Faults, service: str, latency: float) -> Network:
-        rng = random.Random(f"{service} {self._seed} {caller}")
+        rng = random.Random(f"{service} {self._seed} {caller}{self._incarnations.number(caller.mapping)}")
         network = Network(self._loop, rng, faults, self._history)
         network.latency = latency
         return network
@@ -133,7 +136,9 @@ class Deployment:
         self._disk = disk or Disk()
         self._parts = parts or Parts()
         self._generation = 0
-        self._loaded = configuration(plan, number)
+        self._newest = self._startable = first_version(plan, number)
+        self._incarnations: Incarnations | None = None
+        self._inside: contextvars.Context | None = None
         self.outboard: Outboard | None = None
         self.process: Process | None = None
         self.life: Life | None = None
@@ -149,6 +154,7 @@ class Deployment:
         process = self.process = Process(f"p{self._number}.{self._generation}")
         life = self.life = Life(process, self._loop.time(), drain_seconds=self._plan.drain)
         self._history.lives.append(life)
+        self._inside = None
         process.died = lambda: self._died(life)
         self._history.say(self._loop.time(), process.name, "starts")
         self._task = self._loop.spawn(process, self._run(process, life), process.name)
@@ -172,14 +178,44 @@ class Deployment:
         if self._task is not None and self.running:
             await asyncio.wait({self._task}, timeout=self._plan.drain + 60.0)
 
+    def configure(self, reload: Reload) -> None:
+        """What the process reads from now on, whenever it does."""
+        self._newest = version(self._plan, reload, self._number)
+        if not self._newest.loaded.fatal:
+            self._startable = self._newest
+        self._history.say(self._loop.time(), f"p{self._number} has another configuration to read", reload.broken)
+
+    def look(self) -> None:
+        """The process, if there is one, reads its configuration anew."""
+        if self.running and self._inside is not None:
+            self._loop.call_soon(self._reload, context=self._inside)
+
+    def _reload(self) -> None:
+        outboard, incarnations, read = self.outboard, self._incarnations, self._newest
+        assert outboard is not None
+        assert incarnations is not None
+        wanted = not (read.broken or outboard.draining)
+        before = outboard.config_hash
+        taken = outboard.reload(read.loaded)
+        name = f"{at(self._loop.time())}: {incarnations.process.name}"
+        self._history.say(self._loop.time(), name, "reloads" if taken else "refuses what it reads")
+        if taken:
+            incarnations.took(read)
+        if taken != wanted:
+            self._history.misled.append(f"{name} {'took' if taken else 'refused'} what it should not have")
+        if outboard.config_hash != (read.loaded.content_hash if wanted else before):
+            self._history.misled.append(f"{name} says that {outboard.config_hash} is in force")
+
     def _died(self, life: Life) -> None:
         life.killed = self._loop.time()
         self._history.say(life.killed, life.process.name, "is killed")
 
     async def _run(self, process: Process, life: Life) -> None:
         seed = f"{self._plan.seed} {process.name}"
-        metrics = Metrics()
-        connections = Connections(self._places, process, self._loop, seed, self._history, self._parts)
+        began = self._startable
+        incarnations = self._incarnations = Incarnations(process, began, self._history, self._loop.time)
+        metrics: Any = incarnations.metrics
+        connections = Connections(self._places, process, incarnations, self._loop, seed, self._history, self._parts)
         checkpoints = self._checkpoints(process, seed)
         surroundings = Surroundings(
             wall=self._wall,
@@ -191,7 +227,8 @@ class Deployment:
             partition_feed=self._parts.partition_feed,
         )
         observer = ProcessObserver(metrics, structlog.get_logger(), self._wall)
-        self.outboard = Outboard(self._loaded, connections, metrics, observer, surroundings)
+        self.outboard = self._parts.outboard(began.loaded, connections, metrics, observer, surroundings)
+        self._inside = contextvars.copy_context()
         life.late = sorted(await self.outboard.run())
         checkpoints.end()
         life.ended = self._loop.time()
@@ -202,7 +239,7 @@ class Deployment:
         return self._loop.wall_clock() + self._plan.skew
 
     def _checkpoints(self, process: Process, seed: str) -> SimulatedCheckpoints:
-        configuration = self._loaded.configuration
+        configuration = first_version(self._plan, self._number).loaded.configuration
         names = {one.uuid: one.name for one in configuration.event_source_mappings} if configuration else {}
         rng = random.Random(f"disk {seed}")
         return SimulatedCheckpoints(self._disk, process, self._loop, rng, self._history, names)
@@ -210,70 +247,3 @@ class Deployment:
 
 def _counts(shown: Any) -> dict[str, int]:
     return dict(shown["counts"])
-
-
-def configuration(plan: Plan, process: int = 0) -> Loaded:
-    """The mappings of one process as a user would write them; refuses a plan that the service would."""
-    mappings = [mapping for mapping in plan.mappings if process == 0 or not isinstance(mapping.source, StreamPlan)]
-    document = {
-        "Installation": "simulation",
-        "Limits": {"MaximumBufferedBytes": plan.buffered_bytes},
-        "Shutdown": {"DrainTimeoutSeconds": plan.drain},
-        "EventSourceMappings": [_mapping(mapping) for mapping in mappings],
-    }
-    loaded = parse({"simulation.json": json.dumps(document)})
-    assert not loaded.problems, [str(problem) for problem in loaded.problems]
-    return loaded
-
-
-def _mapping(plan: MappingPlan) -> dict[str, object]:
-    fields: dict[str, object] = {
-        "Name": plan.name,
-        "FunctionName": f"arn:aws:lambda:eu-west-1:{ACCOUNT}:function:f-{plan.name}",
-        "BatchSize": plan.batch_size,
-        "InvokeTimeoutSeconds": plan.invoke_timeout,
-        "FunctionEndpointUrl": f"http://{plan.name}",
-        **_source(plan),
-    }
-    if plan.window or isinstance(plan.source, TopicPlan):
-        fields["MaximumBatchingWindowInSeconds"] = plan.window
-    if plan.concurrency is not None and isinstance(plan.source, TopicPlan):
-        fields["ProvisionedPollerConfig"] = {"MaximumPollers": plan.concurrency}
-    elif plan.concurrency is not None:
-        fields["MaximumConcurrency"] = plan.concurrency
-    if plan.behaviour.partial:
-        fields["FunctionResponseTypes"] = ["ReportBatchItemFailures"]
-    return fields
-
-
-def _source(plan: MappingPlan) -> dict[str, object]:
-    match plan.source:
-        case QueuePlan(fifo):
-            name = f"q-{plan.name}.fifo" if fifo else f"q-{plan.name}"
-            arn = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{name}"
-            return {"EventSourceArn": arn, "SourceEndpointUrl": f"http://{plan.name}"}
-        case StreamPlan() as stream:
-            arn = f"arn:aws:kinesis:eu-west-1:{ACCOUNT}:stream/stream-{plan.name}"
-            return {"EventSourceArn": arn, "SourceEndpointUrl": f"http://{plan.name}", **_reading(stream)}
-        case TopicPlan() as topic:
-            brokers = {"KAFKA_BOOTSTRAP_SERVERS": [f"{plan.name}.example:9092"]}
-            return {
-                "SelfManagedEventSource": {"Endpoints": brokers},
-                "Topics": [f"topic-{plan.name}"],
-                **_reading(topic),
-            }
-
-
-def _reading(source: StreamPlan | TopicPlan) -> dict[str, object]:
-    """Where it begins and what limits it."""
-    fields: dict[str, object] = {
-        "StartingPosition": source.start,
-        "BisectBatchOnFunctionError": source.bisect,
-    }
-    if source.start == "AT_TIMESTAMP":
-        fields["StartingPositionTimestamp"] = EPOCH + source.start_at
-    if source.retries is not None:
-        fields["MaximumRetryAttempts"] = source.retries
-    if source.record_age is not None:
-        fields["MaximumRecordAgeInSeconds"] = source.record_age
-    return fields

@@ -76,6 +76,10 @@ class SimulatedCheckpoints:
             self._history.say(now, self._process.name, "saves", saved.mapping, shard or stream, position)
         self._commit_soon(self._rng.uniform(0.0, _GROUP))
 
+    def is_saved(self, mapping: str, stream: str) -> bool:
+        name = self._names[mapping]
+        return not any((given.mapping, given.stream) == (name, stream) for given in self._given)
+
     async def saved(self) -> None:
         if self._told < len(self._given):
             durable: asyncio.Future[None] = self._loop.create_future()

@@ -1,19 +1,30 @@
 """Knows what happened in a run: facts as the services and the callers saw them, for the checker and for people."""
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from tests.simulation.lives import Incarnation, Life, Stretch
 from tests.simulation.loop import START, Process
 from tests.simulation.stream import Shard
+
+if TYPE_CHECKING:
+    from tests.simulation.plans import MappingPlan
 
 
 @dataclass(slots=True)
 class Caller:
-    """Who makes a call: one mapping of one process."""
+    """Who makes a call: one mapping of one process, as one configuration has it."""
 
     process: Process
     mapping: str
+    incarnation: Incarnation | None = None
+
+    @property
+    def plan(self) -> "MappingPlan | None":
+        """The mapping as it is for this caller."""
+        return self.incarnation.plan if self.incarnation is not None else None
 
     def __str__(self) -> str:
         return f"{self.process.name}/{self.mapping}"
@@ -164,6 +175,7 @@ class Dropped:
     events: int
     invokes: int
     at: float
+    incarnation: Incarnation | None = None
 
 
 @dataclass(slots=True)
@@ -175,26 +187,6 @@ class Produced:
     group: str
     body: str
     at: float
-
-
-@dataclass(slots=True)
-class Life:
-    """One process from start to end."""
-
-    process: Process
-    started: float
-    stop_asked: float | None = None
-    ended: float | None = None
-    killed: float | None = None
-    drain_seconds: float = 0.0
-    #: The mappings that had not drained in time.
-    late: list[str] = field(default_factory=list)
-    #: By mapping, what the service counted.
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
-
-    @property
-    def over(self) -> float | None:
-        return self.ended if self.killed is None else self.killed
 
 
 @dataclass(slots=True)
@@ -217,6 +209,10 @@ class History:
     #: When a group went on without one of its members, and without whom.
     evictions: list[tuple[float, Caller]] = field(default_factory=list)
     lives: list[Life] = field(default_factory=list)
+    #: The mappings as they began, in that order.
+    incarnations: list[Incarnation] = field(default_factory=list)
+    #: What reloads did that they should not have done.
+    misled: list[str] = field(default_factory=list)
     #: Requests that no service would accept.
     illegal: list[str] = field(default_factory=list)
     #: What the service logged as errors.
@@ -236,8 +232,23 @@ class History:
             commits=[one for one in self.commits if one.caller.mapping in mappings],
             ownerships=[one for one in self.ownerships if one.caller.mapping in mappings],
             taken=[one for one in self.taken if one.caller.mapping in mappings],
+            incarnations=[one for one in self.incarnations if one.mapping in mappings],
             evictions=[one for one in self.evictions if one[1].mapping in mappings],
         )
+
+    def stretches(self, mapping: str) -> list[Stretch]:
+        """The mapping's time in each process, from one reload that concerns it to the next."""
+        lives = {life.process: life for life in self.lives}
+        return [Stretch(one, lives[one.process]) for one in self.incarnations if one.mapping == mapping]
+
+    def newest(self, process: Process | None, mapping: str) -> Incarnation | None:
+        """The mapping as it began last in a process."""
+        own = (one for one in reversed(self.incarnations) if one.process is process and one.mapping == mapping)
+        return next(own, None)
+
+    def stretches_of_all(self) -> Iterator[Stretch]:
+        for mapping in dict.fromkeys(one.mapping for one in self.incarnations):
+            yield from self.stretches(mapping)
 
     def hand(self, handed: Handed) -> None:
         self.handed.append(handed)

@@ -41,7 +41,7 @@ def _not_committed(facts: TopicFacts) -> Iterator[str]:
         process = own.caller.process
         until = min(NEVER if own.asked is None else own.asked, NEVER if own.until is None else own.until)
         until = min(until, facts.over_of(process))
-        if facts.evicted(process, own.since, until) or own.since >= facts.stop_asked(process):
+        if facts.evicted(process, own.since, until) or own.since >= facts.stop_asked(own):
             continue  # it was cut off; or what it was given it had no more use for
         for partition in sorted(own.partitions):
             for settled, record in facts.settled_by(process, partition, own.since):

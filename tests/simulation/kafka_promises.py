@@ -78,11 +78,11 @@ def wrongly_dropped(facts: TopicFacts) -> Iterator[str]:
             yield f"{where} dropped {dropped.events} events, and its log names {len(records)} of them"
         match dropped.reason:
             case "retry_attempts_exhausted":
-                allowed = facts.source.retries
+                allowed = facts.source_for(dropped).retries
                 if allowed is None or dropped.invokes != allowed + 1:
                     yield f"{where} dropped {dropped.positions} after {dropped.invokes} invokes, may retry {allowed}"
             case "record_age_exceeded":
-                limit = facts.source.record_age
+                limit = facts.source_for(dropped).record_age
                 if any(limit is None or dropped.at - record.written <= limit - 0.001 for record in records):
                     yield f"{where} dropped {dropped.positions}, not all of them as old as {limit} s"
             case _:
@@ -95,18 +95,18 @@ def _names(dropped: Dropped, count: int) -> bool:
 
 
 def miscounted(facts: TopicFacts) -> Iterator[str]:
-    """What a process that ended in time counted is what happened."""
-    for life in facts.history.lives:
-        if facts.mapping not in life.counts or life.stop_asked is None or facts.mapping in life.late:
+    """What a mapping that ended in time counted is what happened."""
+    for life in facts.stretches:
+        counted = life.counts
+        if not counted or life.stop_asked is None or life.late:
             continue
-        counted = life.counts[facts.mapping]
-        attempts = [one for one in facts.history.attempts if one.exchange.caller.process is life.process]
+        attempts = [one for one in facts.history.attempts if life.owns(one.exchange.caller)]
         happened = {
-            "polledEvents": sum(one.count for one in facts.history.taken if one.caller.process is life.process),
+            "polledEvents": sum(one.count for one in facts.history.taken if life.owns(one.caller)),
             "invocations": len(attempts),
             "invokedEvents": sum(len(attempt.batch) for attempt in attempts),
             "deliveredEvents": sum(len(attempt.done) for attempt in attempts),
-            "droppedEvents": sum(one.events for one in facts.history.dropped if one.process is life.process),
+            "droppedEvents": sum(one.events for one in facts.history.dropped if life.owns(one)),
         }
         for name, number in happened.items():
             if counted[name] != number:

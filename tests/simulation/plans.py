@@ -1,4 +1,4 @@
-"""Knows what a world consists of: sources, functions, load, faults, and when processes are stopped and killed."""
+"""Knows what a world consists of: sources, functions, load, faults, and when processes are stopped, killed and reconfigured."""
 
 from dataclasses import dataclass, field
 
@@ -105,6 +105,7 @@ class MappingPlan:
     #: What is wrong with the source as a whole while there is trouble: "", "missing", "forbidden" or "refused".
     outage: str = ""
     source_latency: float = 0.004
+    enabled: bool = True
 
 
 @dataclass(slots=True)
@@ -120,6 +121,22 @@ class Interruption:
 
 
 @dataclass(slots=True)
+class Reload:
+    """Another configuration, written `at` seconds after the start; a process takes it up, or a newer one, later.
+
+    Attributes:
+        mappings: as they are from then on; those left out are removed.
+        noticed: by process, after how many seconds it looks.
+        broken: what is wrong with it: "" nothing, "field" its first mapping, "text" the whole.
+    """
+
+    at: float
+    mappings: list[MappingPlan]
+    noticed: tuple[float, ...] = (0.0,)
+    broken: str = ""
+
+
+@dataclass(slots=True)
 class Plan:
     """A world. Its streams are worked off by the first of its processes, which alone has the disk with the positions;
     its queues and topics by all of them.
@@ -131,6 +148,8 @@ class Plan:
     #: When each process starts for the first time, in seconds after the start; those left out do at once.
     joins: dict[int, float] = field(default_factory=dict)
     interruptions: list[Interruption] = field(default_factory=list)
+    #: In their order; the last one has all mappings, at work.
+    reloads: list[Reload] = field(default_factory=list)
     trouble_ends: float = 30.0
     drain: int = 60
     buffered_bytes: int = 16_777_216

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from tests.simulation.history import Attempt, Handed, History, Life
+from tests.simulation.history import Attempt, Handed, History
+from tests.simulation.lives import Life
 from tests.simulation.places import QueuePlace
 from tests.simulation.plans import Plan
 from tests.simulation.queue_order import overtaking, two_live_attempts
@@ -84,7 +85,7 @@ def late_batches(history: History, places: Mapping[str, QueuePlace]) -> Iterator
         if not received or leftover or len(handed) < len(attempt.batch):
             continue
         caller, began = attempt.exchange.caller, min(received)
-        latest = began + places[caller.mapping].plan.window + _SLACK
+        latest = began + (caller.plan or places[caller.mapping].plan).window + _SLACK
         if attempt.started > latest and not troubled(history, caller, began, attempt.started):
             yield told(attempt, f"sent {attempt.batch} {attempt.started - latest + _SLACK:.3f} s late")
 
@@ -118,8 +119,16 @@ def _let_go(handed: Handed, attempt: Attempt | None, life: Life) -> float:
 
 
 def needless_receives(history: History) -> Iterator[str]:
-    """Where nothing goes wrong, what is received before the stop is sent."""
+    """Where nothing goes wrong, what is received before the stop is sent; what a reload finds unsent is handed back."""
     attempted = {handle for attempt in history.attempts for handle in attempt.handles}
     for handed in history.handed:
-        if handed.handle not in attempted:
+        if handed.handle not in attempted and not _found_by_a_reload(handed):
             yield f"{at(handed.at)}: {handed.exchange.caller} received {handed.message} and never sent it"
+
+
+def _found_by_a_reload(handed: Handed) -> bool:
+    """Whether it came when its mapping was dropped, or was in a batch that waited then."""
+    own = handed.exchange.caller.incarnation
+    if own is None or own.plan is None or own.dropped is None:
+        return False
+    return handed.at >= own.dropped - own.plan.window - _SLACK

@@ -5,6 +5,7 @@ import random
 from tests.simulation.kafka_seeds import add_topics
 from tests.simulation.plans import Interruption, Plan
 from tests.simulation.queue_seeds import make_heavy, queue_mapping
+from tests.simulation.reload_seeds import add_reloads
 from tests.simulation.stream_seeds import add_streams
 
 #: What a seed's remainder stands for.
@@ -27,6 +28,7 @@ def plan(seed: int) -> Plan:
         if rng.random() < 0.85:
             made.mappings = []
         add_topics(rng, made)
+    add_reloads(made)
     return made
 
 

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 
 from tests.simulation.fates import NEVER, SHARD_END, begins, fates, saves_of
-from tests.simulation.history import Attempt, History, Life, Saved, ShardRead
+from tests.simulation.history import Attempt, Dropped, History, Saved, ShardRead
+from tests.simulation.lives import Incarnation, Life, Stretch
 from tests.simulation.loop import Process
 from tests.simulation.places import StreamPlace
+from tests.simulation.plans import MappingPlan, StreamPlan
 from tests.simulation.stream import Entry, Shard
 
 
@@ -58,16 +60,26 @@ class StreamFacts:
     def life_of(self, process: Process) -> Life:
         return next(life for life in self.history.lives if life.process is process)
 
-    def attempts_of(self, life: Life) -> list[Attempt]:
-        return [one for one in self.history.attempts if one.exchange.caller.process is life.process]
+    @property
+    def stretches(self) -> list[Stretch]:
+        return self.history.stretches(self.name)
 
-    def reads_of(self, life: Life) -> list[ShardRead]:
-        """The pages that the process got."""
-        return [
-            read
-            for read in self.history.reads
-            if read.exchange.caller.process is life.process and read.exchange.answered
-        ]
+    def attempts_of(self, life: Stretch) -> list[Attempt]:
+        return [one for one in self.history.attempts if life.owns(one.exchange.caller)]
+
+    def reads_of(self, life: Stretch) -> list[ShardRead]:
+        """The pages that it got."""
+        return [read for read in self.history.reads if life.owns(read.exchange.caller) and read.exchange.answered]
+
+    def plan_of(self, own: Incarnation | None) -> MappingPlan:
+        """The mapping as it was for whoever did something."""
+        return own.plan if own is not None and own.plan is not None else self.place.plan
+
+    def source_for(self, dropped: Dropped) -> StreamPlan:
+        """The limits under which records were given up."""
+        source = self.plan_of(dropped.incarnation).source
+        assert isinstance(source, StreamPlan)
+        return source
 
     def saves(self, shard: Shard) -> list[Saved]:
         return list(saves_of(shard, self.place, self.history))
@@ -91,6 +103,6 @@ class StreamFacts:
         return None
 
 
-def drained(life: Life, mapping: str) -> bool:
-    """Whether the process was asked to stop and did all that it had to do for the mapping before it ended."""
-    return life.stop_asked is not None and life.ended is not None and mapping not in life.late
+def drained(life: Stretch) -> bool:
+    """Whether the mapping was asked to stop and did all that it had to do before it ended."""
+    return life.stop_asked is not None and life.ended is not None and not life.late

@@ -30,11 +30,11 @@ def _too_few_or_many_tries(dropped: Dropped, entries: list[Entry], facts: Stream
 
     Not counted where the age of records can shorten a batch between two invokes.
     """
-    allowed = facts.place.source.retries
+    allowed = facts.source_for(dropped).retries
     if allowed is None:
         yield f"{_where(dropped)} dropped {_ids(entries)} after retries, of which its mapping has no limit"
         return
-    if facts.place.source.record_age is not None:
+    if facts.source_for(dropped).record_age is not None:
         return
     batch = tuple(entry.id for entry in entries)
     read = max(
@@ -58,7 +58,7 @@ def _too_few_or_many_tries(dropped: Dropped, entries: list[Entry], facts: Stream
 
 
 def _too_young(dropped: Dropped, entries: list[Entry], facts: StreamFacts) -> Iterator[str]:
-    limit = facts.place.source.record_age
+    limit = facts.source_for(dropped).record_age
     for entry in entries:
         age = dropped.at + facts.place.skew - entry.arrived
         if limit is None or age <= limit - 0.001:
@@ -67,16 +67,16 @@ def _too_young(dropped: Dropped, entries: list[Entry], facts: StreamFacts) -> It
 
 def _miscounted(facts: StreamFacts) -> Iterator[str]:
     """What a process counted as dropped is what its log says, and what it counted as polled and done what happened."""
-    for life in facts.history.lives:
-        if facts.name not in life.counts or not drained(life, facts.name):
+    for life in facts.stretches:
+        counted, attempts = life.counts, facts.attempts_of(life)
+        if not counted or not drained(life):
             continue
-        counted, attempts = life.counts[facts.name], facts.attempts_of(life)
         happened = {
             "polledEvents": sum(read.count for read in facts.reads_of(life)),
             "invocations": len(attempts),
             "invokedEvents": sum(len(attempt.batch) for attempt in attempts),
             "deliveredEvents": sum(len(attempt.done) for attempt in attempts),
-            "droppedEvents": sum(one.events for one in facts.history.dropped if one.process is life.process),
+            "droppedEvents": sum(one.events for one in facts.history.dropped if life.owns(one)),
         }
         for name, number in happened.items():
             if counted[name] != number:

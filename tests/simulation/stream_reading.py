@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from tests.simulation.fates import NEVER
-from tests.simulation.history import Attempt, Exchange, Life, ShardRead
+from tests.simulation.history import Attempt, Exchange, ShardRead
+from tests.simulation.lives import Incarnation, Stretch
 from tests.simulation.plans import Plan
 from tests.simulation.stream_facts import StreamFacts
 from tests.simulation.words import at, end, told, troubled
@@ -44,7 +45,7 @@ def late_batches(facts: StreamFacts) -> Iterator[str]:
         if not new or received is None:
             continue
         began = max(received, before.ended or NEVER if before is not None else 0.0)
-        late = attempt.started - began - facts.place.plan.window
+        late = attempt.started - began - facts.plan_of(caller.incarnation).window
         if (
             late > _SLACK
             and not troubled(facts.history, caller, began, attempt.started)
@@ -66,7 +67,7 @@ def _received(attempt: Attempt, facts: StreamFacts) -> float | None:
 
 def _queued(since: float, attempt: Attempt, facts: StreamFacts) -> bool:
     """Whether all invokes that the mapping may have at once were under way in the meantime."""
-    most = facts.place.plan.concurrency
+    most = facts.plan_of(attempt.exchange.caller.incarnation).concurrency
     if most is None:
         return False
     others = [one for one in facts.history.attempts if one is not attempt and one.started <= attempt.started]
@@ -77,7 +78,7 @@ def beyond_budget(plan: Plan, facts: StreamFacts) -> Iterator[str]:
     """The data that a process surely holds, from its page to its fate, stay within MaximumBufferedBytes."""
     if not _is_heavy(plan.buffered_bytes, facts):
         return
-    for life in facts.history.lives:
+    for life in facts.stretches:
         moments: list[tuple[float, int]] = []
         for identifier, (since, until) in _held(life, facts).items():
             size = len(facts.place.stream.ever[identifier].data)
@@ -90,7 +91,7 @@ def beyond_budget(plan: Plan, facts: StreamFacts) -> Iterator[str]:
                 break
 
 
-def _held(life: Life, facts: StreamFacts) -> dict[str, tuple[float, float]]:
+def _held(life: Stretch, facts: StreamFacts) -> dict[str, tuple[float, float]]:
     """From the last page with a record before it was sent first to the end of its last attempt."""
     held: dict[str, tuple[float, float]] = {}
     for attempt in facts.attempts_of(life):
@@ -109,22 +110,26 @@ def _is_heavy(size: int, facts: StreamFacts) -> bool:
 def hurried_reads(facts: StreamFacts) -> Iterator[str]:
     """Where nothing goes wrong, no shard is read more often than it may be, and some reads are left to others.
 
-    An iterator may have expired even so, if a function kept its shard for long; that reads nothing.
+    An iterator may have expired even so, if a function kept its shard for long; that reads nothing. Who begins after a
+    reload reads at once.
     """
-    starts: dict[str, list[float]] = {}
+    starts: dict[tuple[Incarnation | None, str], list[float]] = {}
     for exchange in facts.history.exchanges:
         if exchange.operation != "GetRecords" or exchange.fault == "expired":
             continue
         if exchange.fault:
             yield f"{at(exchange.started)}: {exchange.caller} read {exchange.shard} and was refused: {exchange.fault}"
-        own = starts.setdefault(exchange.shard, [])
+        own = starts.setdefault((exchange.caller.incarnation, exchange.shard), [])
         own.append(exchange.started)
         if len(own) > _MOST_READS and own[-1] - own[-1 - _MOST_READS] < 0.999:
             yield f"{at(exchange.started)}: {exchange.caller} reads {exchange.shard} more than {_MOST_READS} times a second"
 
 
 def idle_reads(facts: StreamFacts) -> Iterator[str]:
-    """Where nothing goes wrong, a shard of which all that was read is done is read about once a second."""
+    """Where nothing goes wrong, a shard of which all that was read is done is read about once a second.
+
+    Who begins after a reload reads at once.
+    """
     last: dict[str, ShardRead] = {}
     busy: dict[str, float] = {}
     for read in facts.history.reads:
@@ -132,7 +137,9 @@ def idle_reads(facts: StreamFacts) -> Iterator[str]:
         before, last[shard] = last.get(shard), read
         free = busy.get(shard, 0.0)
         busy[shard] = max([free, *(facts.over.get(record, NEVER) for record in read.exchange.messages)])
-        if before is None or before.count or before.behind or (before.exchange.ended or NEVER) < free:
+        if before is None or before.exchange.caller.incarnation is not read.exchange.caller.incarnation:
+            continue
+        if before.count or before.behind or (before.exchange.ended or NEVER) < free:
             continue
         pause = read.exchange.started - before.exchange.started
         if not _IDLE[0] <= pause <= _IDLE[1] + _slowness(before.exchange):
@@ -152,11 +159,18 @@ def late_children(facts: StreamFacts) -> Iterator[str]:
     begun: dict[str, float] = {}
     for read in facts.history.reads:
         begun.setdefault(read.shard.id, read.exchange.started)
-    stop = min(life.stop_asked or NEVER for life in facts.history.lives)
     for shard in facts.place.stream.listed():
         ready = max((ends.get(parent, NEVER) for parent in shard.parents), default=NEVER)
-        if min(begun.get(shard.id, NEVER), stop) > ready + _NEXT:
+        if begun.get(shard.id, NEVER) > ready + _NEXT and _at_work(ready, ready + _NEXT, facts):
             yield f"{shard.id} could be read {at(ready)} and was not for {begun.get(shard.id, NEVER) - ready:.3f} s"
+
+
+def _at_work(since: float, until: float, facts: StreamFacts) -> bool:
+    """Whether the mapping ran all that time, and no reload concerned it."""
+    return any(
+        facts.plan_of(one.incarnation).enabled and one.incarnation.began <= since and (one.stop_asked or NEVER) > until
+        for one in facts.stretches
+    )
 
 
 def _slowness(exchange: Exchange) -> float:

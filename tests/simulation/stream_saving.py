@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 from tests.simulation.fates import NEVER, SHARD_END
-from tests.simulation.history import Attempt, Caller, Life, Saved
-from tests.simulation.loop import START
+from tests.simulation.history import Attempt, Caller, Saved
+from tests.simulation.lives import Stretch
+from tests.simulation.loop import START, Process
 from tests.simulation.plans import Plan
 from tests.simulation.stream import Shard
 from tests.simulation.stream_facts import StreamFacts, drained
-from tests.simulation.words import at, told, troubled
+from tests.simulation.words import at, end, told, troubled
 
 #: A settled batch is saved within this, in seconds.
 _SOON = 0.5
@@ -24,8 +25,8 @@ def badly_saved(plan: Plan, facts: StreamFacts) -> Iterator[str]:
     for attempt in facts.history.attempts:
         yield from _not_saved(attempt, facts)
     yield from _read_before_the_start_was_stored(facts)
-    for life in facts.history.lives:
-        if drained(life, facts.name):
+    for life in facts.stretches:
+        if drained(life):
             yield from _lost_at_exit(life, plan, facts)
             yield from _end_not_stored(life, facts)
 
@@ -89,25 +90,34 @@ def _read_before_the_start_was_stored(facts: StreamFacts) -> Iterator[str]:
         yield f"{at(first.started)}: {first.caller} read {first.shard} and had not stored where {shard or 'it'} began"
 
 
-def _lost_at_exit(life: Life, plan: Plan, facts: StreamFacts) -> Iterator[str]:
+def _lost_at_exit(life: Stretch, plan: Plan, facts: StreamFacts) -> Iterator[str]:
     """After a clean stop nothing that was done comes again; a disk that was full until then is excused, and what was
-    taken for records of a deleted stream.
+    taken for records of a deleted stream. After a reload that holds within the process, whatever the disk does.
     """
     ended = life.ended or 0.0
+    if life.reloaded:
+        yield from _sent_again(life, ended, facts, life.process)
+        return
     pending = [one for one in facts.history.saves if one.process is life.process and (one.durable or NEVER) > ended]
     if pending:
         if not plan.disk_was_full(ended - _LAST_SAVE - START, ended - START):
             yield f"{life.process.name} ended {at(ended)} and had not stored {pending[0].position} of {pending[0].shard}"
         return
+    yield from _sent_again(life, ended, facts)
+
+
+def _sent_again(life: Stretch, ended: float, facts: StreamFacts, by: Process | None = None) -> Iterator[str]:
+    """What was done, in any process from then on or in one."""
     known = {shard for one in facts.history.saves if one.at <= ended and (shard := facts.shard_of(one)) is not None}
     ever = facts.place.stream.ever
     done = {record for attempt in facts.attempts_of(life) for record in attempt.done if ever[record].shard in known}
     for attempt in facts.history.attempts:
-        if attempt.started > ended and (again := done & set(attempt.batch)):
-            yield told(attempt, f"sent {sorted(again)} again, done before {life.process.name} was stopped")
+        ours = by is None or attempt.exchange.caller.process is by
+        if ours and attempt.started > ended and (again := done & set(attempt.batch)):
+            yield told(attempt, f"sent {sorted(again)} again, done before {life} was stopped")
 
 
-def _end_not_stored(life: Life, facts: StreamFacts) -> Iterator[str]:
+def _end_not_stored(life: Stretch, facts: StreamFacts) -> Iterator[str]:
     """A shard that was read to its end, with or without records, need not be read again."""
     ended, asked = life.ended or 0.0, life.stop_asked or 0.0
     for shard, since in _read_to_the_end(life, facts).items():
@@ -118,12 +128,18 @@ def _end_not_stored(life: Life, facts: StreamFacts) -> Iterator[str]:
             yield f"{life.process.name} ended {at(ended)} and had not stored the end of {shard.id}, which it had read"
 
 
-def _read_to_the_end(life: Life, facts: StreamFacts) -> dict[Shard, float]:
-    """The shards whose end the process was told of, and since when nothing of them was left to do."""
+def _read_to_the_end(life: Stretch, facts: StreamFacts) -> dict[Shard, float]:
+    """The shards whose end it was told of, and since when nothing of them was left to do."""
+    sent: dict[str, float] = {}  # those from before the start, which nobody was owed, included
+    for attempt in facts.attempts_of(life):
+        sent[attempt.shard] = max(sent.get(attempt.shard, 0.0), end(attempt, facts.history))
     ends: dict[Shard, float] = {}
     for read in facts.reads_of(life):
         if read.over:
-            ends.setdefault(read.shard, max(read.exchange.ended or NEVER, facts.safe[read.shard][-1]))
+            ends.setdefault(
+                read.shard,
+                max(*(read.exchange.ended or NEVER, facts.safe[read.shard][-1], sent.get(read.shard.id, 0.0))),
+            )
     return ends
 
 

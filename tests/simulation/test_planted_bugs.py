@@ -1,10 +1,13 @@
 """Bugs planted on purpose are found within the seeds that every test run covers."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from tests.simulation.deployment import Parts
 from tests.simulation.planted_kafka import KAFKA_BUGS, FaultyPartition
 from tests.simulation.planted_queues import QUEUE_BUGS, Bug, Faulty
+from tests.simulation.planted_reloads import RELOAD_BUGS, FaultyOutboard
 from tests.simulation.planted_streams import STREAM_BUGS, FaultyCheckpoints, FaultyShard
 from tests.simulation.seeds import KINDS, QUEUES, STREAMS, TOPICS, plan
 from tests.simulation.worlds import simulate
@@ -13,7 +16,11 @@ from tests.simulation.worlds import simulate
 _QUEUES, _STREAMS, _TOPICS = (range(kind, 3000, KINDS) for kind in (QUEUES, STREAMS, TOPICS))
 
 
-def _find(bug: Bug, seeds: range) -> int | None:
+#: Those below a thousand in which the configuration changes.
+_RELOADS = [seed for seed in range(1000) if plan(seed).reloads]
+
+
+def _find(bug: Bug, seeds: Sequence[int]) -> int | None:
     """The first seed that notices the bug."""
     for seed in seeds:
         if any(bug.sentence in broken for broken in simulate(plan(seed), parts=bug.parts).violations):
@@ -46,11 +53,20 @@ def test_a_bug_planted_in_the_reading_of_topics_is_found(name: str) -> None:
     assert simulate(plan(found)).violations == []
 
 
+@pytest.mark.parametrize("name", RELOAD_BUGS)
+def test_a_bug_planted_in_reloads_is_found(name: str) -> None:
+    found = _find(RELOAD_BUGS[name], _RELOADS)
+
+    assert found is not None, f"{name}: no seed below 1000 noticed"
+    assert simulate(plan(found)).violations == []
+
+
 def test_the_wrappers_in_which_bugs_are_planted_break_nothing_themselves() -> None:
     parts = Parts(
         sqs_feed=Faulty,
         shard_feed=FaultyShard,
         partition_feed=FaultyPartition,
+        outboard=FaultyOutboard,
         checkpoints=lambda real: FaultyCheckpoints(lambda _old, new: new, real),
     )
     broken = [sentence for seed in range(60) for sentence in simulate(plan(seed), parts=parts).violations]

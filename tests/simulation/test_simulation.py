@@ -95,6 +95,27 @@ def test_worlds_with_topics_are_lively_enough_to_find_something() -> None:
     assert {exchange.fault for exchange in commits} >= {"", "refused", "reset", "lost", "throttled", "failed", "silent"}
 
 
+def test_worlds_with_reloads_are_lively_enough_to_find_something() -> None:
+    """Mappings are dropped at work, removed, switched off, put back, and shown as failed; processes begin with it all."""
+    plans = [made for made in map(plan, range(540)) if made.reloads]
+    histories = [simulate(made).history for made in plans]
+    stretches = [one for history in histories for one in history.stretches_of_all() if one.mapping != "idle"]
+    drains = [one.ended - one.stop_asked for one in stretches if one.reloaded and one.ended and one.stop_asked]
+    reloads = [reload for made in plans for reload in made.reloads]
+    fewer = [reload for made in plans for reload in made.reloads if len(reload.mappings) < len(made.mappings)]
+    later = [one for one in stretches if one.reloaded and one.life.over is not None and one.life.started > 1000.0]
+
+    assert 1 / 4 < len(plans) / 540 < 1 / 2
+    assert len(drains) > 200
+    assert sum(seconds > 0.5 for seconds in drains) > 60
+    assert len(fewer) > 50
+    assert sum(not one.enabled for reload in reloads for one in reload.mappings) > 50
+    assert {reload.broken for reload in reloads} == {"", "field", "text"}
+    assert len(later) > 20
+    # Dropped, and killed before it had drained; begun anew, and asked to stop with its process.
+    assert sum(one.incarnation.dropped is not None and one.killed is not None for one in stretches) > 5
+
+
 def test_a_finding_names_its_seed_and_the_command_that_replays_it() -> None:
     shown = report(Finding(7, ["at 1.000 s: lost"]))
 

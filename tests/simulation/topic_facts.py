@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from tests.simulation.history import Attempt, Dropped, History
+from tests.simulation.history import Attempt, Dropped, History, Ownership
+from tests.simulation.lives import Stretch
 from tests.simulation.loop import Process
 from tests.simulation.plans import TopicPlan
 from tests.simulation.topic import LogRecord, Topic
@@ -135,12 +136,23 @@ class TopicFacts:
 
     def cut_short(self, process: Process) -> bool:
         """Killed, or ended with its time to drain over."""
-        lives = (life for life in self.history.lives if life.process is process)
-        return any(life.killed is not None or self.mapping in life.late for life in lives)
+        return any(one.killed is not None or one.late for one in self.stretches if one.process is process)
 
-    def stop_asked(self, process: Process) -> float:
-        asked = (life.stop_asked for life in self.history.lives if life.process is process)
+    @property
+    def stretches(self) -> list[Stretch]:
+        return self.history.stretches(self.mapping)
+
+    def stop_asked(self, own: Ownership) -> float:
+        """When whoever had partitions was to stop."""
+        asked = (one.stop_asked for one in self.stretches if one.owns(own.caller))
         return next((moment for moment in asked if moment is not None), NEVER)
+
+    def source_for(self, dropped: Dropped) -> TopicPlan:
+        """The limits under which records were given up."""
+        own = dropped.incarnation
+        source = own.plan.source if own is not None and own.plan is not None else self.source
+        assert isinstance(source, TopicPlan)
+        return source
 
     def settled_by(self, process: Process, partition: int, since: float) -> Iterator[tuple[float, LogRecord]]:
         """What this process, which reads a partition since then, has settled in order, as far as it knows, and when."""

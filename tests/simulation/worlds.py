@@ -17,7 +17,7 @@ from tests.simulation.disk import Disk
 from tests.simulation.history import Dropped, History
 from tests.simulation.loop import START, Stuck, VirtualTimeLoop, running_process
 from tests.simulation.places import places_of
-from tests.simulation.plans import Interruption, Plan
+from tests.simulation.plans import Interruption, Plan, Reload
 
 
 @dataclass(slots=True)
@@ -75,6 +75,8 @@ class World:
         if self.plan.disk_full is not None:
             for at, full in zip(self.plan.disk_full, (True, False), strict=True):
                 self.loop.call_later(at, self._fill_disk, full)
+        for reload in self.plan.reloads:
+            self.loop.call_later(reload.at, self._reload, reload)
         for interruption in self.plan.interruptions:
             deployment = self.deployments[interruption.process]
             if interruption.step and deployment.process is not None:
@@ -84,6 +86,11 @@ class World:
                 self.loop.call_later(0.5, self._restart_when_dead, deployment, interruption)
             else:
                 self.loop.call_later(interruption.at, self._interrupt, deployment, interruption)
+
+    def _reload(self, reload: Reload) -> None:
+        for deployment, after in zip(self.deployments, reload.noticed, strict=True):
+            deployment.configure(reload)
+            self.loop.call_later(after, deployment.look)
 
     def _fill_disk(self, full: bool) -> None:
         self.disk.full = full
@@ -174,7 +181,7 @@ def _root(error: BaseException) -> str:
     return f"{error!r} at " + ", ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in frames)
 
 
-def _dropped(event: Mapping[str, Any], loop: VirtualTimeLoop) -> Dropped:
+def _dropped(event: Mapping[str, Any], loop: VirtualTimeLoop, history: History) -> Dropped:
     """A line of the service's log; what it fails to say is empty here, and found missing."""
     return Dropped(
         process=running_process(),
@@ -185,6 +192,7 @@ def _dropped(event: Mapping[str, Any], loop: VirtualTimeLoop) -> Dropped:
         events=int(event["events"]),
         invokes=int(event["invokes"]),
         at=loop.time(),
+        incarnation=history.newest(running_process(), str(event["mapping"])),
     )
 
 
@@ -199,7 +207,7 @@ def _logs_into(history: History, loop: VirtualTimeLoop) -> Iterator[None]:
         if method in {"error", "critical"} and not history.over:
             history.errors.append(str(event))
             if event.get("event") == "events dropped":
-                history.dropped.append(_dropped(event, loop))
+                history.dropped.append(_dropped(event, loop, history))
         history.say(loop.time(), f"[{method}]", event)
         raise structlog.DropEvent
 

@@ -7,6 +7,7 @@ import orjson
 import pytest
 
 from outboard.app import Outboard
+from outboard.aws.calls import CallFailed
 from outboard.config.loading import parse
 from tests.unit.sources.kinesis.fake import FIRST
 from tests.unit.test_app import CLICKS, ORDERS, World, invoked, states
@@ -272,7 +273,7 @@ async def test_a_mapping_that_does_not_drain_is_ended_after_its_invoke_must_have
     async with world.running() as outboard:
         await asyncio.sleep(1)
         assert put(outboard, OTHERS_ALONE)
-        await asyncio.sleep(178)
+        await asyncio.sleep(198)
         assert states(outboard) == {"orders": "Deleting", "others": "Enabled"}
         await asyncio.sleep(4)
         assert states(outboard) == {"others": "Enabled"}
@@ -304,3 +305,66 @@ async def test_memory_is_given_to_the_others_when_a_mapping_goes() -> None:
         await asyncio.sleep(1)
         assert states(outboard) == {"orders": "Enabled", "others": "Enabled"}
         assert len(outboard.mappings()) == 2
+
+
+@virtual
+async def test_a_renamed_mapping_waits_until_what_the_old_one_has_under_way_from_the_source_is_done() -> None:
+    world = World(ORDERS)
+    world.connections.functions.seconds = 30
+    world.connections.queue("eu-west-1").send("m-1")
+    async with world.running() as outboard:
+        await asyncio.sleep(1)
+        assert put(outboard, ORDERS.replace("Name: orders", "Name: renamed"))
+        assert states(outboard) == {"orders": "Deleting"}
+        await asyncio.sleep(31)
+        assert states(outboard) == {"renamed": "Enabled"}
+
+
+@virtual
+async def test_a_state_that_a_reload_opened_is_the_one_that_later_reloads_are_measured_against() -> None:
+    world = World(ORDERS)
+    elsewhere = "State: {Path: /tmp/elsewhere.db}\n"
+    both = CLICKS + ORDERS.partition("\n")[2]
+    async with world.running() as outboard:
+        await asyncio.sleep(1)
+        loaded = parse({"outboard.yaml": elsewhere + both})
+        state = outboard.missing_state(loaded)
+        assert state is not None
+        assert state.path == "/tmp/elsewhere.db"
+        outboard.keep_positions(world.checkpoints, state)
+        assert outboard.reload(loaded)
+        assert outboard.last_reload is not None
+        assert outboard.last_reload["restartNeeded"] == []
+        assert not put(outboard, both.replace("TRIM_HORIZON", "TRIM_HORIZON\n    BatchSize: 7"))
+        assert put(outboard, both)
+        assert outboard.last_reload["restartNeeded"] == ["State"]
+
+
+@virtual
+async def test_a_mapping_that_could_not_be_begun_is_begun_by_the_next_reload_as_it_is() -> None:
+    world = World(ORDERS + OTHERS)
+    world.connections.refused["us-east-1"] = CallFailed("InvalidEndpoint", "the endpoint is wrong")
+    async with world.running() as outboard:
+        await asyncio.sleep(1)
+        assert states(outboard) == {"orders": "Enabled", "others": "Failed"}
+        world.connections.refused.clear()
+        assert put(outboard, ORDERS + OTHERS)
+        await asyncio.sleep(1)
+        assert states(outboard) == {"orders": "Enabled", "others": "Enabled"}
+
+
+@virtual
+async def test_a_stream_that_is_changed_while_nothing_can_be_saved_goes_on() -> None:
+    world = World(CLICKS)
+    async with world.running() as outboard:
+        await asyncio.sleep(2)
+        world.checkpoints.failing = True
+        world.connections.stream.put(FIRST, "a")
+        await asyncio.sleep(2)
+        assert put(outboard, CLICKS + "    BatchSize: 7\n")
+        world.connections.stream.put(FIRST, "b")
+        await asyncio.sleep(5)
+        assert states(outboard) == {"clicks": "Enabled"}
+        assert len(invoked(world)) == 2
+        world.checkpoints.failing = False
+        world.checkpoints.mended.set()

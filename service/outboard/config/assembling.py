@@ -217,7 +217,8 @@ def _duplicates(entries: list[_Entry]) -> Iterator[Problem]:
     uuids: dict[str, _Entry] = {}
     for entry in entries:
         named = entry.fields.keys() & IDENTITY
-        first = names.setdefault(entry.label, entry) if named else entry
+        name = entry.label if "Name" in named else entry.uuid or entry.label  # the UUID is a nameless one's name
+        first = names.setdefault(name, entry) if named else entry
         if first is not entry:
             yield _duplicate(entry, first, "Name" if "Name" in named else "UUID")
             continue

@@ -6,7 +6,7 @@ from outboard.config.models import Configuration, EventSourceMapping
 from outboard.config.support import STATEFUL
 
 #: Blocks that a process takes up once, when it starts.
-_ONCE = ("State", "Server", "Limits")
+_ONCE = ("State", "Server", "Limits", "Logging")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,7 @@ def restart_needed(started: Configuration, new: Configuration, *, state_is_open:
         "State": (started.state, new.state),
         "Server": (started.server, new.server),
         "Limits": (started.limits, new.limits),
+        "Logging": (started.logging, new.logging),
     }
     return tuple(name for name in _ONCE if pairs[name][0] != pairs[name][1] and (name != "State" or state_is_open))
 

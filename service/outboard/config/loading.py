@@ -1,5 +1,6 @@
 """Knows where the configuration is and reads its files; what they say is for `assembling`."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,18 +47,18 @@ def read(path: Path) -> Texts:
     try:
         files = _files(path)
     except OSError as error:
-        return Texts({}, (Problem(str(path), None, None, None, _unreadable(error)),))
+        return Texts({}, (Problem(_shown(path), None, None, None, _unreadable(error)),))
     for file in files:
         try:
-            contents[str(file)] = file.read_bytes().decode("utf-8-sig")
+            contents[_shown(file)] = file.read_bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            problems.append(Problem(str(file), line, None, None, "is not UTF-8 text; save the file as UTF-8"))
+            problems.append(Problem(_shown(file), line, None, None, "is not UTF-8 text; save the file as UTF-8"))
         except OSError as error:
-            problems.append(Problem(str(file), None, None, None, _unreadable(error)))
+            problems.append(Problem(_shown(file), None, None, None, _unreadable(error)))
     if not files:
         message = "holds no *.yaml, *.yml or *.json file; put one there, or name a file"
-        problems.append(Problem(str(path), None, None, None, message))
+        problems.append(Problem(_shown(path), None, None, None, message))
     return Texts(contents, tuple(problems))
 
 
@@ -66,7 +67,18 @@ def _files(path: Path) -> list[Path]:
         path.stat()  # a missing file is told from one that cannot be read
         return [path]
     found = (entry for entry in path.iterdir() if entry.suffix.lower() in _SUFFIXES)
-    return sorted(entry for entry in found if not entry.name.startswith(".") and not entry.is_dir())
+    # A link that leads nowhere is a problem to be told of; a pipe would be waited for.
+    return sorted(it for it in found if not it.name.startswith(".") and (it.is_file() or not it.exists()))
+
+
+def can_change(path: Path) -> bool:
+    """Whether it can be read again: a pipe, such as a shell's `<(...)`, cannot."""
+    return path.is_file() or path.is_dir() or not path.exists()
+
+
+def _shown(file: Path) -> str:
+    """A name that is no text is shown as far as it is one."""
+    return os.fsencode(file).decode("utf-8", "backslashreplace")
 
 
 def _unreadable(error: OSError) -> str:

@@ -115,6 +115,9 @@ class Checkpoints(Protocol):
         that fails it is made visible and tried again, and nobody waits for it but `saved`.
         """
 
+    def is_saved(self, mapping: str, stream: str) -> bool:
+        """Whether all positions that the last `load` of them gave are durable; to be asked right after it."""
+
     async def saved(self) -> None:
         """Returns once all that was given to `save` until now is durable."""
 

@@ -68,6 +68,10 @@ class ProcessObserver:
         if fields:
             self._log.warning("restart needed", fields=list(fields))
 
+    def checkpoint_failed(self, error_type: str, message: str) -> None:
+        """Positions of mappings that are no longer in the configuration could not be saved; it is tried again."""
+        self._log.warning("checkpoint failed", error_type=error_type, error_message=message)
+
     def buffer_limit(self, size: int) -> None:
         """What all mappings together may hold in memory."""
         self._metrics.gauge("buffer_limit_bytes").set(size)

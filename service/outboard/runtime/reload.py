@@ -14,7 +14,8 @@ SETTLING = 0.5
 
 
 class Reloader(Generic[Seen]):
-    """Looks every `INTERVAL` seconds, or when asked, and gives what is new to `take`. Nothing is given twice in a row.
+    """Looks every `INTERVAL` seconds, or when asked, and gives what is new to `take`, which answers whether that is
+    done with: if not, it is given again after the next look.
 
     `look` reads all there is; two answers are equal if nothing has changed. `first` is what the process began with.
     """
@@ -22,7 +23,7 @@ class Reloader(Generic[Seen]):
     def __init__(
         self,
         look: Callable[[], Awaitable[Seen]],
-        take: Callable[[Seen], Awaitable[None]],
+        take: Callable[[Seen], Awaitable[bool]],
         first: Seen,
         interval: float = INTERVAL,
     ) -> None:
@@ -31,6 +32,7 @@ class Reloader(Generic[Seen]):
         self._taken = first
         self._interval = interval
         self._asked = asyncio.Event()
+        self._is_open = False
 
     def ask(self) -> None:
         """Look now, and take what is there, new or not."""
@@ -41,12 +43,17 @@ class Reloader(Generic[Seen]):
         while True:
             asked = await self._pause()
             seen = await self._look()
-            if seen == self._taken and not asked:
+            if not (asked or self._is_news(seen)):
                 continue
             seen = await self._still(seen)
-            if seen != self._taken or asked:
-                self._taken = seen
-                await self._take(seen)
+            if asked or self._is_news(seen):
+                if await self._take(seen):
+                    self._taken, self._is_open = seen, False
+                else:
+                    self._is_open = True
+
+    def _is_news(self, seen: Seen) -> bool:
+        return seen != self._taken or self._is_open
 
     async def _pause(self) -> bool:
         try:

@@ -85,6 +85,9 @@ class Writer:
                     positions[shard] = position
             return positions
 
+    def is_saved(self, mapping: str, stream: str) -> bool:
+        return all(key[:2] != (mapping, stream) for key in self._given)
+
     def save(self, mapping: str, stream: str, positions: Mapping[str, str]) -> None:
         self._given |= {(mapping, stream, shard): position for shard, position in positions.items()}
         self._asked.set()

@@ -73,8 +73,8 @@ def test_what_waits_for_a_restart_is_measured_against_the_start() -> None:
         top="Server: {Port: 9090}\nLimits: {MaximumBufferedBytes: 33554432}\nState: {Path: /tmp/x.db}\n"
         "Shutdown: {DrainTimeoutSeconds: 5}\nLogging: {Level: debug}",
     )
-    assert restart_needed(old, new, state_is_open=True) == ("State", "Server", "Limits")
-    assert restart_needed(old, new, state_is_open=False) == ("Server", "Limits")
+    assert restart_needed(old, new, state_is_open=True) == ("State", "Server", "Limits", "Logging")
+    assert restart_needed(old, new, state_is_open=False) == ("Server", "Limits", "Logging")
     assert restart_needed(old, old, state_is_open=True) == ()
 
 

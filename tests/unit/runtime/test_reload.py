@@ -19,8 +19,9 @@ class Files:
     async def look(self) -> str:
         return self.text
 
-    async def take(self, seen: str) -> None:
+    async def take(self, seen: str) -> bool:
         self.taken.append((asyncio.get_running_loop().time() - 1000, seen))
+        return seen != "not yet"
 
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
@@ -93,3 +94,14 @@ async def test_whoever_asks_gets_a_look_at_once_and_what_is_there_is_taken_as_it
         files.reloader.ask()
         await asyncio.sleep(2)
     assert files.taken == [(1 + SETTLING, "one")]
+
+
+@virtual
+async def test_what_could_not_be_taken_for_now_is_tried_again_until_it_can_or_is_replaced() -> None:
+    files = Files("one")
+    async with files.watched():
+        files.write("not yet")
+        await asyncio.sleep(3.5 * (INTERVAL + SETTLING))
+        files.write("one")
+        await asyncio.sleep(20)
+    assert [text for _, text in files.taken] == ["not yet", "not yet", "not yet", "one"]

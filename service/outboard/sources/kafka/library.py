@@ -68,15 +68,34 @@ async def commit_once(consumer: AIOKafkaConsumer, offsets: Mapping[TopicPartitio
 
 async def close(consumer: AIOKafkaConsumer, seconds: float) -> None:
     """Leave the group and close all connections. A consumer that is joining does not stop until it has joined: then its
-    parts are closed one by one, or its heartbeats would keep its place in the group. Raises nothing.
+    parts are closed one by one. Whatever interrupts it: no heartbeat keeps our place in the group any longer.
     """
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(seconds):
-            await consumer.stop()
-            return
+    stopped = False
+    try:
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(seconds):
+                await consumer.stop()
+                stopped = True
+    finally:
+        if not stopped:
+            _silence(consumer)
+    if not stopped:
+        await _close_parts(consumer)
+
+
+def _silence(consumer: AIOKafkaConsumer) -> None:
+    """End what speaks to the group and what fetches, at once; the connections are left to be closed."""
+    coordinator, fetcher = consumer._coordinator, consumer._fetcher
+    parts = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
+    tasks = [getattr(coordinator, name, None) for name in parts]
+    for task in (*tasks, getattr(fetcher, "_fetch_task", None)):
+        if task is not None:
+            task.cancel()
+
+
+async def _close_parts(consumer: AIOKafkaConsumer) -> None:
     coordinator, fetcher = consumer._coordinator, consumer._fetcher
     if coordinator is not None:
-        coordinator._coordination_task.cancel()
         await _close(coordinator._stop_heartbeat_task())
         await _close(coordinator._stop_commit_offsets_refresh_task())
         await _close(coordinator._maybe_leave_group())

@@ -56,6 +56,8 @@ class Membership:
         self._divided = asyncio.get_running_loop().time()
         self._broken: ConsumerError | None = None
         self._attention = asyncio.Event()
+        self._given_away = asyncio.Event()  # no rebalance waits for us
+        self._given_away.set()
         self._now = asyncio.get_running_loop().time
 
     def begin(
@@ -85,10 +87,14 @@ class Membership:
         self._assigned = None
         self._divided = self._now()
         self._lanes.hold()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(REBALANCE_WAIT):
-                await self._lanes.idle()
-        await self._commits.last(_LAST_COMMIT)
+        self._given_away.clear()
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REBALANCE_WAIT):
+                    await self._lanes.idle()
+            await self._commits.last(_LAST_COMMIT)
+        finally:
+            self._given_away.set()
 
     def assigned(self, partitions: frozenset[int]) -> None:
         self._assigned = partitions
@@ -170,6 +176,7 @@ class Membership:
         while self._open:
             await next(iter(self._open.values())).lane.ended()
             await asyncio.sleep(0)
+        await self._given_away.wait()  # what a rebalance waited for is being committed
         if self._generation == self._taken_up:  # else it is not known whose the partitions are by now
             await self._commits.last(_LAST_COMMIT)
         self._committing.cancel()

@@ -82,6 +82,7 @@ class KinesisSource:
         self._looked = self._now()
         self._childless: dict[str, float] = {}  # shards that have ended, and until when their children are looked for
         self._failures = 0
+        self._has_news = False  # where shards begin, which must be durable before they are read
 
     def stop(self) -> None:
         self._interruption.request()
@@ -125,7 +126,8 @@ class KinesisSource:
         except CallFailed as failure:
             raise SourceFailed(failure.code, with_remedy(failure)) from None
         settings.observer.polled(0, 0, 0.0)
-        await settings.checkpoints.saved()
+        if self._has_news:  # else a full disk, which stops nobody, would stop a mapping that begins again
+            await settings.checkpoints.saved()
         reads = asyncio.Semaphore(max(1, min(_READS, settings.memory // (2 * LARGEST_PAGE))))
         self._desk = ShardDesk(
             *(
@@ -145,6 +147,7 @@ class KinesisSource:
         """Where the mapping started for the first time: LATEST is that moment, whatever happens later."""
         checkpoints, uuid, stream = self._settings.checkpoints, self._settings.uuid, self._stream.arn
         stored = (await checkpoints.load(uuid, stream)).get(_START)
+        self._has_news = stored is not None and not checkpoints.is_saved(uuid, stream)
         if stored is not None:
             return _stored(stored)
         start = self._settings.start()
@@ -162,6 +165,7 @@ class KinesisSource:
         known |= dict.fromkeys(known, start)
         settings.checkpoints.save(settings.uuid, self._stream.arn, {_START: written(start)})
         settings.checkpoints.save(settings.uuid, self._stream_key, dict.fromkeys(known, written(start)))
+        self._has_news = True
         return start
 
     def _list(self, shards: Sequence[Shard]) -> None:
@@ -174,6 +178,7 @@ class KinesisSource:
         if new:
             positions = {shard: written(position) for shard, position in new.items()}
             self._settings.checkpoints.save(self._settings.uuid, self._stream_key, positions)
+            self._has_news = True
 
     # Shards
 

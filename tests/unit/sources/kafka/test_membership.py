@@ -470,6 +470,23 @@ async def test_a_group_that_is_divided_during_a_drain_is_told_nothing_of_what_we
 
 
 @virtual
+async def test_a_drain_waits_for_what_a_rebalance_still_commits() -> None:
+    party = Party()
+    party.fakes.lingering = True
+    party.topic.put(0, *"abcdefgh")
+    async with party.joined(0):
+        party.consumer.seconds["commit"] = 1.0
+        await party.settle(0, 3)
+        dividing = party.tasks.create_task(party.member.revoked(), name="rebalance")
+        await ready()
+        party.lane(0).end()
+        await party.member.drain()
+
+        assert dividing.done()
+        assert party.topic.group[0] == 3
+
+
+@virtual
 async def test_a_consumer_that_is_of_no_more_use_calls_for_attention() -> None:
     party, error = Party(), fatal()
     async with party.joined(0):

@@ -339,6 +339,9 @@ class FakeCheckpoints:
         self.saves.append((mapping, stream, dict(positions)))
         self.rows.setdefault((mapping, stream), {}).update(positions)
 
+    def is_saved(self, mapping: str, stream: str) -> bool:
+        return self.rows.get((mapping, stream)) == self.durable.get((mapping, stream))
+
     async def saved(self) -> None:
         until_now = {key: dict(rows) for key, rows in self.rows.items()}
         await asyncio.sleep(self.seconds)
