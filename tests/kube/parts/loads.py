@@ -182,6 +182,10 @@ class Loads:
 
     async def _topic(self, name: str, wish: Wish) -> Source:
         topic = await self.topics.create(wish.keys, name=name)
+        async with asyncio.timeout(30):
+            # It is created before the broker leads it, and nobody is told.
+            while len(await self.topics.ends(topic)) < wish.keys:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
         address = self.addresses["topic"]
         mapping = self._mapping(
             "topic",
