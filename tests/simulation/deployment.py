@@ -136,7 +136,9 @@ class Deployment:
         self._disk = disk or Disk()
         self._parts = parts or Parts()
         self._generation = 0
-        self._newest = self._startable = first_version(plan, number)
+        self._newest = self._startable = first = first_version(plan, number)
+        configuration = first.loaded.configuration
+        self._names = {one.uuid: one.name for one in configuration.event_source_mappings} if configuration else {}
         self._incarnations: Incarnations | None = None
         self._inside: contextvars.Context | None = None
         self.outboard: Outboard | None = None
@@ -239,10 +241,8 @@ class Deployment:
         return self._loop.wall_clock() + self._plan.skew
 
     def _checkpoints(self, process: Process, seed: str) -> SimulatedCheckpoints:
-        configuration = first_version(self._plan, self._number).loaded.configuration
-        names = {one.uuid: one.name for one in configuration.event_source_mappings} if configuration else {}
         rng = random.Random(f"disk {seed}")
-        return SimulatedCheckpoints(self._disk, process, self._loop, rng, self._history, names)
+        return SimulatedCheckpoints(self._disk, process, self._loop, rng, self._history, self._names)
 
 
 def _counts(shown: Any) -> dict[str, int]:
