@@ -127,10 +127,10 @@ class Outboard:
         if configuration is None or loaded.problems:
             return self.refuse([str(problem) for problem in loaded.problems])
         planned = changes(self._configuration, configuration)
+        planned = replace(planned, changed=(*planned.changed, *self._fleet.never_begun(planned)))
         is_open = self._state_is_open
         if wrong := misplaced(self._started, configuration, planned, state_is_open=is_open):
             return self.refuse(wrong)
-        planned = replace(planned, changed=(*planned.changed, *self._fleet.never_begun(planned)))
         later = restart_needed(self._started, configuration, state_is_open=is_open)
         self._supervisor.drain_timeout = configuration.shutdown.drain_timeout_seconds
         self._fleet.take(planned, configuration)

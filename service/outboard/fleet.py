@@ -105,6 +105,8 @@ class ConfiguredMapping:
             async with asyncio.timeout_at(self._ends) as self._bound:
                 await (self._stop.wait() if self._run is None else self._run.run())
         except TimeoutError:
+            if self._bound is None or not self._bound.expired():
+                raise
             assert self.observer is not None
             self.observer.cut_off(asyncio.get_running_loop().time() - self._dropped_at, self.in_flight)
         finally:

@@ -92,10 +92,10 @@ async def run_service(texts: Texts, loaded: Loaded, path: Path) -> int:
 
 def _reloader(path: Path, texts: Texts, outboard: Outboard, positions: Positions) -> Reloader[Texts]:
     """Reads in a thread: a folder on a network that hangs must not hang the mappings."""
-    thread = BlockingThread("configuration")
+    thread, changes = BlockingThread("configuration"), can_change(path)
 
     async def look() -> Texts:
-        if not can_change(path):
+        if not changes:
             return texts
         try:
             async with asyncio.timeout(_SLOW_READ):

@@ -5,9 +5,6 @@ from dataclasses import dataclass
 from outboard.config.models import Configuration, EventSourceMapping
 from outboard.config.support import STATEFUL
 
-#: Blocks that a process takes up once, when it starts.
-_ONCE = ("State", "Server", "Limits", "Logging")
-
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -42,7 +39,7 @@ def restart_needed(started: Configuration, new: Configuration, *, state_is_open:
         "Limits": (started.limits, new.limits),
         "Logging": (started.logging, new.logging),
     }
-    return tuple(name for name in _ONCE if pairs[name][0] != pairs[name][1] and (name != "State" or state_is_open))
+    return tuple(name for name, (old, now) in pairs.items() if old != now and (name != "State" or state_is_open))
 
 
 def misplaced(started: Configuration, new: Configuration, planned: Changes, *, state_is_open: bool) -> list[str]:

@@ -25,14 +25,11 @@ class Reloader(Generic[Seen]):
         look: Callable[[], Awaitable[Seen]],
         take: Callable[[Seen], Awaitable[bool]],
         first: Seen,
-        interval: float = INTERVAL,
     ) -> None:
         self._look = look
         self._take = take
-        self._taken = first
-        self._interval = interval
+        self._taken: Seen | None = first  # None: it was not done with
         self._asked = asyncio.Event()
-        self._is_open = False
 
     def ask(self) -> None:
         """Look now, and take what is there, new or not."""
@@ -43,21 +40,15 @@ class Reloader(Generic[Seen]):
         while True:
             asked = await self._pause()
             seen = await self._look()
-            if not (asked or self._is_news(seen)):
+            if seen == self._taken and not asked:
                 continue
             seen = await self._still(seen)
-            if asked or self._is_news(seen):
-                if await self._take(seen):
-                    self._taken, self._is_open = seen, False
-                else:
-                    self._is_open = True
-
-    def _is_news(self, seen: Seen) -> bool:
-        return seen != self._taken or self._is_open
+            if seen != self._taken or asked:
+                self._taken = seen if await self._take(seen) else None
 
     async def _pause(self) -> bool:
         try:
-            async with asyncio.timeout(self._interval):
+            async with asyncio.timeout(INTERVAL):
                 await self._asked.wait()
         except TimeoutError:
             return False

@@ -70,7 +70,7 @@ async def close(consumer: AIOKafkaConsumer, seconds: float) -> None:
     """Leave the group and close all connections. A consumer that is joining does not stop until it has joined: then its
     parts are closed one by one. Whatever interrupts it: no heartbeat keeps our place in the group any longer.
     """
-    stopped = False
+    stopped, ending = False, set[asyncio.Task[None]]()
     try:
         with contextlib.suppress(Exception):
             async with asyncio.timeout(seconds):
@@ -78,19 +78,24 @@ async def close(consumer: AIOKafkaConsumer, seconds: float) -> None:
                 stopped = True
     finally:
         if not stopped:
-            _silence(consumer)
+            ending = _silence(consumer)
     if not stopped:
+        if ending:
+            await asyncio.wait(ending, timeout=_CLOSING)
         await _close_parts(consumer)
 
 
-def _silence(consumer: AIOKafkaConsumer) -> None:
-    """End what speaks to the group and what fetches, at once; the connections are left to be closed."""
+def _silence(consumer: AIOKafkaConsumer) -> set[asyncio.Task[None]]:
+    """End what speaks to the group and what fetches, at once; the connections are left to be closed. Returns the tasks
+    that end now.
+    """
     coordinator, fetcher = consumer._coordinator, consumer._fetcher
     parts = ("_coordination_task", "_heartbeat_task", "_commit_refresh_task")
-    tasks = [getattr(coordinator, name, None) for name in parts]
-    for task in (*tasks, getattr(fetcher, "_fetch_task", None)):
-        if task is not None:
-            task.cancel()
+    found = [*(getattr(coordinator, name, None) for name in parts), getattr(fetcher, "_fetch_task", None)]
+    tasks = {task for task in found if task is not None and not task.done()}
+    for task in tasks:
+        task.cancel()
+    return tasks
 
 
 async def _close_parts(consumer: AIOKafkaConsumer) -> None:

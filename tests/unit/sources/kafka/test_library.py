@@ -1,5 +1,7 @@
 """What a member sees of aiokafka that the library itself does not look at."""
 
+import asyncio
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,6 +11,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.group import LeaveGroupRequest
 
 from outboard.sources.kafka import library
+from tests.unit.virtual import virtual
 
 FETCH = OffsetFetchRequest("group", [("trades", [0])])
 
@@ -63,3 +66,31 @@ async def test_answers_to_other_questions_are_the_librarys_own_business() -> Non
     send, _ = seen(16)
 
     assert (await send(LeaveGroupRequest("group", "member"))).error_code == 16
+
+
+class Leaving:
+    """A consumer that hangs while it leaves, with the tasks that the library has."""
+
+    def __init__(self, group: asyncio.TaskGroup) -> None:
+        self._coordinator = SimpleNamespace(
+            _coordination_task=group.create_task(asyncio.sleep(900), name="coordination"),
+            _heartbeat_task=group.create_task(asyncio.sleep(900), name="heartbeat"),
+            _commit_refresh_task=None,
+        )
+        self._fetcher = SimpleNamespace(_fetch_task=group.create_task(asyncio.sleep(900), name="fetching"))
+
+    async def stop(self) -> None:
+        await asyncio.sleep(900)
+
+
+@virtual
+async def test_whoever_interrupts_a_consumer_that_leaves_ends_its_heartbeats_too() -> None:
+    async with asyncio.TaskGroup() as group:
+        consumer = Leaving(group)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await library.close(consumer, 5.0)
+        ended = asyncio.get_running_loop().time()
+
+    assert ended == pytest.approx(1000.5)
+    assert asyncio.get_running_loop().time() == pytest.approx(1000.5)
