@@ -27,6 +27,7 @@ ssl.keystore.type=PEM
 ssl.keystore.location={keystore}
 inter.broker.listener.name=PLAINTEXT
 log.dirs={data}
+log.retention.ms=-1
 auto.create.topics.enable=false
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
