@@ -176,6 +176,11 @@ spec:
   {{- end }}
   containers:
     - {{- include "outboard.container" . | nindent 6 }}
+      {{- if .Values.strict }}
+      args:
+        - run
+        - --strict
+      {{- end }}
       ports:
         - name: http
           containerPort: {{ include "outboard.port" . }}

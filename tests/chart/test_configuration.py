@@ -141,6 +141,11 @@ def test_rollout_mounts_a_file_that_never_changes_and_replaces_the_pods():
     assert before != after
 
 
+def test_strict_is_the_services_own_option():
+    assert render(values(queue(), strict=True)).container["args"] == ["run", "--strict"]
+    assert "args" not in render(values(queue())).container
+
+
 @pytest.mark.parametrize(
     ("seconds", "grace"), [(None, 135), (0, 15), (0.5, 16), (45.5, 61), (120, 135), (900, 915), (7200, 7215)]
 )

@@ -205,6 +205,19 @@ async def test_a_bad_configuration_is_refused_and_the_old_one_runs_on() -> None:
 
 
 @virtual
+async def test_a_configuration_without_any_mapping_is_refused() -> None:
+    world = World(ORDERS)
+    async with world.running() as outboard:
+        assert not put(outboard, "EventSourceMappings: []\n")
+        await asyncio.sleep(1)
+        assert states(outboard) == {"orders": "Enabled"}
+        assert outboard.last_reload is not None
+        assert outboard.last_reload["problems"] == [
+            "outboard.yaml: EventSourceMappings: lists no mapping; add at least one"
+        ]
+
+
+@virtual
 async def test_a_streams_changed_mapping_goes_on_where_it_was() -> None:
     world = World(CLICKS)
     world.connections.stream.put(FIRST, "a", "b")

@@ -1,9 +1,10 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from outboard.config.loading import _unreadable, find, load
+from outboard.config.loading import _unreadable, can_change, find, load
 from tests.unit.config.snippets import written
 
 GOOD = json.dumps({"EventSourceMappings": [written()]})
@@ -114,6 +115,26 @@ def test_a_link_to_itself_is_a_problem(tmp_path):
     [problem] = load(tmp_path / "a.yaml").problems
 
     assert problem.message == "cannot be read (Too many levels of symbolic links); check the path and the disk"
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.yaml")
+    (tmp_path / "b.yaml").write_text(GOOD)
+
+    assert names(load(tmp_path)) == ["orders"]
+
+
+def test_a_pipe_cannot_be_read_again_but_what_may_come_back_can(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "a.yaml").write_text(GOOD)
+
+    assert [can_change(tmp_path / name) for name in ("pipe", "a.yaml", "", "gone.yaml")] == [False, True, True, True]
+
+
+def test_a_name_that_is_no_text_is_shown_as_far_as_it_is_one(tmp_path):
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.yaml")).write_text("Foo: 1\n")
+
+    assert str(load(tmp_path).problems[0]).startswith(f"{tmp_path}/caf\\xe9.yaml:1: Foo: is not a known field")
 
 
 def test_a_changed_file_changes_the_hash(tmp_path):

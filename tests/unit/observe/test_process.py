@@ -160,3 +160,10 @@ def test_the_loops_lag_is_measured_and_shown_and_only_long_blocks_are_logged(lat
     assert process.observer.lag == pytest.approx(lateness, rel=0.05)
     assert process.value("event_loop_lag_seconds") == process.observer.lag
     assert [line["event"] for line in process.lines] == ["event loop was blocked"] * lines
+
+
+def test_positions_that_no_mapping_is_left_to_tell_of_are_told_of_by_the_process(process: Process) -> None:
+    process.observer.checkpoint_failed("SQLITE_FULL", "database or disk is full")
+
+    assert process.last_line["event"] == "checkpoint failed"
+    assert process.last_line["error_message"] == "database or disk is full"
