@@ -121,8 +121,8 @@ class Workshop:
                 return self._kinesis(mapping, observer, share)
             case SourceType.KAFKA:
                 return self._kafka(mapping, observer, share)
-            case other:  # the configuration refuses what is not carried out
-                raise SourceFailed("NotCarriedOut", f"sources of type {other} are not carried out yet")
+            case other:  # the configuration refuses what is not supported
+                raise SourceFailed("NotCarriedOut", f"sources of type {other} are not supported yet")
 
     def _sqs(self, mapping: EventSourceMapping, observer: MappingObserver, share: Share) -> Source:
         region, endpoint = mapping.source.region, mapping.source_endpoint_url

@@ -12,8 +12,8 @@ from outboard import __version__
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
 
-EPILOG = """exit codes: 0 fine, 1 the configuration, the check, the port or the demo's audit failed, 2 usage,
-70 internal error, 128+n second signal"""
+EPILOG = """exit codes: 0 fine, 1 the configuration, the check, the port, the state file or the demo's audit failed,
+2 usage, 70 internal error, 128+n second signal"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser(
         "demo",
         help="watch it work on this machine, without an account",
-        description="Start queues, a stream, functions and load on this machine, run the service on them, "
+        description="Start queues, a stream, a topic, functions and load on this machine, run the service on them, "
         "and audit what became of every message.",
     )
     demo.add_argument("--seconds", type=_positive, default=30.0, help="how long load is made for (default %(default)g)")

@@ -79,7 +79,7 @@ async def _ask(reach: Reach, consumer: Consumers, mapping: EventSourceMapping, n
             lines = await _ask_stream(reach, mapping, now)
         case SourceType.KAFKA:
             lines = await _ask_topic(consumer(consumer_spec(mapping), _FETCH), mapping, now)
-        case _:  # the configuration refuses what is not carried out
+        case _:  # the configuration refuses what is not supported
             lines = []
     try:
         wrong = await function_of(reach, mapping).dry_run()

@@ -37,6 +37,6 @@ def _no_listener(arn: str, answer: dict[str, object], *, tls: bool) -> str:
     if not any(name.startswith("BootstrapBrokerString") for name in answer):
         return f"MSK named no brokers of the cluster {arn}; see to the cluster, {_OR_NAME}"
     return (
-        f"the cluster {arn} has no listener that asks for no login, and logins are not carried out yet;"
+        f"the cluster {arn} has no listener that asks for no login, and logins are not supported yet;"
         f" allow unauthenticated access, {_OR_NAME}"
     )

@@ -51,6 +51,20 @@ _SOURCES = (
 )
 
 
+def _why_no_arn(text: str) -> str:
+    _, partition, service, region, account, resource = (*text.split(":", 5), *[""] * 5)[:6]
+    remedy = "an ARN reads arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE"
+    if "://" in text:
+        return f"is a URL, not an ARN; {remedy}"
+    if not (text.startswith("arn:") and partition and service and resource):
+        return f"is not an ARN; {remedy}"
+    if account and not re.fullmatch(ACCOUNT, account):
+        return f"names the account '{account}', and accounts have 12 digits; correct it"
+    if region and not re.fullmatch(REGION, region):
+        return f"names the Region '{region}', which reads like none; write one such as eu-west-1"
+    return f"names the partition or the service wrongly; {remedy}"
+
+
 @dataclass(frozen=True, slots=True)
 class Arn:
     """A parsed ARN. `region` and `account` may be empty; `resource` is all that follows the account."""
@@ -69,7 +83,7 @@ class Arn:
         """Raises ValueError with a sentence."""
         found = _ARN.fullmatch(text)
         if found is None:
-            raise ValueError("is not an ARN; an ARN reads arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE")
+            raise ValueError(_why_no_arn(text))
         return cls(*found.groups())
 
 

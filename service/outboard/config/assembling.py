@@ -24,7 +24,7 @@ from outboard.config.resolving import (
     wrong_values,
 )
 from outboard.config.rules import source_type
-from outboard.config.sentences import broken_by
+from outboard.config.sentences import broken_by, homes
 from outboard.config.state_rules import broken_state_rules, why_unkept
 from outboard.config.written import NO_VALUE, nulls
 
@@ -151,7 +151,7 @@ def _defaults(blocks: Blocks) -> Understood:
         if key in IDENTITY:
             broken.append(Broken((key,), "cannot be the same for every mapping; give it to each mapping"))
         elif key not in MAPPING_FIELDS:
-            broken.append(Broken((key,), unknown_key(key, MAPPING_FIELDS - IDENTITY)))
+            broken.append(Broken((key,), unknown_key(key, MAPPING_FIELDS - IDENTITY, homes(EventSourceMapping, key))))
     usable = {key: value for key, value in written.items() if key in MAPPING_FIELDS - IDENTITY}
     result = understand(usable)
     wrong = wrong_values(result.fields)

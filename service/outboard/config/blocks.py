@@ -8,7 +8,7 @@ from outboard.config.documents import Document
 from outboard.config.models import Configuration
 from outboard.config.problems import Broken, Path, Problem, dotted, unknown_key
 from outboard.config.resolving import MAPPING_FIELDS
-from outboard.config.sentences import names_at
+from outboard.config.sentences import homes, names_at
 
 MAPPINGS = "EventSourceMappings"
 DEFAULTS = "Defaults"
@@ -88,7 +88,8 @@ class Blocks:
     def _unknown(self, key: str) -> str:
         if key in MAPPING_FIELDS:
             return f"is a field of a mapping; put it into an entry of {MAPPINGS}"
-        return unknown_key(key, BLOCKS | {MAPPINGS, DEFAULTS})
+        blocks = [it for it in homes(Configuration, key) if it != MAPPINGS]
+        return unknown_key(key, BLOCKS | {MAPPINGS, DEFAULTS}, blocks)
 
     def _mappings(self, value: Any, place: Place) -> None:
         if isinstance(value, list):

@@ -52,13 +52,13 @@ def waiting(fields: Written) -> Iterator[Broken]:
     for index, kind in enumerate(fields.access_types()):
         if kind in AUTHENTICATION | _OAUTH_DETAILS:
             remedy = f"use a listener without a login, or {_WITH_AWS}"
-            yield Broken(("SourceAccessConfigurations", index, "Type"), f"{kind} is not carried out yet; {remedy}")
+            yield Broken(("SourceAccessConfigurations", index, "Type"), f"{kind} is not supported yet; {remedy}")
     if fields.queue_mode:
         mode = ("SelfManagedKafkaEventSourceConfig", "ConsumptionMode")
-        yield Broken(mode, f"Queue is not carried out yet; use Stream, or {_WITH_AWS}")
+        yield Broken(mode, f"Queue is not supported yet; use Stream, or {_WITH_AWS}")
     for path in (("ProvisionedPollerConfig", "PollerGroupName"), *((it, "SchemaRegistryConfig") for it in _OWN_BLOCKS)):
         if fields.at(*path) not in (None, ""):
-            yield Broken(path, f"is not carried out yet; remove it, or {_WITH_AWS}")
+            yield Broken(path, f"is not supported yet; remove it, or {_WITH_AWS}")
 
 
 def default_tls(fields: Written) -> bool:

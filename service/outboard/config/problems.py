@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 _MOST_LISTED = 12
 
+#: How alike two names must be for the one to be meant by the other, of 1.
+_CLOSE = 0.7
+
 #: Where a value stands inside a document or a mapping: keys, and positions in lists.
 Path = tuple[str | int, ...]
 
@@ -55,18 +58,20 @@ def dotted(path: Path) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that was most likely meant, whatever its case; None if nothing is close."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    found = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=_CLOSE)
     return by_lower[found[0]] if found else None
 
 
-def unknown_key(name: str, known: Iterable[str]) -> str:
-    """The sentence about a key that does not exist there."""
+def unknown_key(name: str, known: Iterable[str], homes: Iterable[str] = ()) -> str:
+    """The sentence about a key that does not exist there. `homes`: the blocks in which there is one of that name."""
     candidates = sorted(known)
+    if blocks := " or ".join(homes):
+        return f"is not a field of its own; put it into {blocks}"
     guess = nearest(name, candidates)
     if guess is not None:
         return f"is not a known field; did you mean {guess}?"
     if len(candidates) > _MOST_LISTED:
-        return "is not a known field; remove it (configs/outboard.schema.json lists all that there are)"
+        return "is not a known field; correct its name, or remove it"
     return f"is not a known field; known here: {', '.join(candidates)}"
 
 

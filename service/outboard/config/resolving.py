@@ -14,6 +14,7 @@ from outboard.config.problems import Broken
 from outboard.config.rules import broken_rules, source_type
 from outboard.config.sentences import broken_by, names_at
 from outboard.config.support import (
+    WITHOUT,
     CARRIED_OUT,
     DEFAULTS,
     IGNORED_OUTPUT,
@@ -162,18 +163,19 @@ def _without_what_the_source_lacks(
 
 def _not_carried_out(fields: dict[str, Any], source: SourceType) -> list[Broken]:
     """Refuse by name what AWS has and Outboard does not carry out; take those fields out."""
-    label, remedy = LABELS[source], "remove it, or leave this mapping with AWS"
+    label = LABELS[source]
     broken: list[Broken] = []
     if source not in CARRIED_OUT:
         where = "SelfManagedEventSource" if Written(fields).self_managed else "EventSourceArn"
         running = labels(CARRIED_OUT)
-        only = f"is a {label} source, and Outboard carries out only {running} so far; leave this mapping with AWS"
+        article = "an" if label.startswith("A") else "a"
+        only = f"is {article} {label} source, and Outboard supports only {running} so far; leave this mapping with AWS"
         broken.append(Broken((where,), only))
     elif source is SourceType.KAFKA:
         broken += waiting(Written(fields))
     later = [field for field in fields if source in NOT_CARRIED_OUT.get(field, ())]
     refused = [field for field in later if not is_neutral(field, fields.pop(field))]
-    return broken + [Broken((it,), f"is not carried out yet for {label} sources; {remedy}") for it in refused]
+    return broken + [Broken((it,), f"is not supported yet for {label} sources; {WITHOUT[it]}") for it in refused]
 
 
 def _foreign(field: str, source: SourceType) -> str:

@@ -109,7 +109,7 @@ def _no_consumer(fields: Written) -> Iterator[Broken]:
     if consumer:
         yield Broken(
             ("EventSourceArn",),
-            f"names a consumer, and enhanced fan-out is not carried out yet; name the stream itself: {stream}",
+            f"names a consumer, and enhanced fan-out is not supported yet; name the stream itself: {stream}",
         )
 
 

@@ -34,8 +34,8 @@ def _length(value: str, context: Mapping[str, Any]) -> str:
 _SENTENCES: Mapping[str, _Say] = {
     SENTENCE: lambda _, context: str(context["message"]),
     "missing": lambda _, __: "is missing; add it",
-    "int_type": lambda value, _: f"must be a whole number, not {value}; write digits only, without quotes",
-    "float_type": lambda value, _: f"must be a number, not {value}; write digits only, without quotes",
+    "int_type": lambda value, _: f"must be a whole number, not {value}; write a plain number, such as 60",
+    "float_type": lambda value, _: f"must be a number, not {value}; write a plain number, such as 60",
     "finite_number": lambda _, __: "is too large a number; write a smaller one",
     "int_parsing_size": lambda _, __: "is too large a number; write a smaller one",
     "bool_type": lambda value, _: f"must be true or false, not {value}; write one of the two, without quotes",
@@ -69,7 +69,8 @@ def _broken(details: ErrorDetails, model: type[BaseModel], others: frozenset[str
     path: Path = tuple(step for step in details["loc"] if step != "[key]")
     if details["type"] == "extra_forbidden":
         known = set(names_at(model, path[:-1])) | (others if len(path) == 1 else frozenset())
-        return Broken(path, unknown_key(str(path[-1]), known))
+        name = str(path[-1])
+        return Broken(path, unknown_key(name, known, homes(model, name) if len(path) == 1 else ()))
     value = "what is written there" if _UNSPEAKABLE & set(path) else shown(details["input"])
     say = _SENTENCES.get(details["type"])
     if say is None:
@@ -85,6 +86,15 @@ def names_at(model: type[BaseModel], path: Path) -> list[str]:
         inside = next((field.annotation for field in model.model_fields.values() if field.alias == step), None)
         model = next(_models(inside), model)
     return [str(field.alias) for field in model.model_fields.values()]
+
+
+def homes(model: type[BaseModel], name: str) -> list[str]:
+    """The fields of the model that are structures with a field of that name."""
+    return [
+        str(field.alias)
+        for field in model.model_fields.values()
+        if any(name == inner.alias for inside in _models(field.annotation) for inner in inside.model_fields.values())
+    ]
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -19,5 +19,5 @@ def broken_state_rules(state: Mapping[str, object]) -> Iterator[Broken]:
 def why_unkept(mapping: EventSourceMapping, state: State) -> str | None:
     """The sentence about `State.Type` where it cannot keep the positions that the mapping needs; None where it can."""
     if mapping.source_type in STATEFUL and state.type == "dynamodb":
-        return "dynamodb is not carried out yet, and this mapping keeps its positions there; set Type: sqlite"
+        return "dynamodb is not supported yet, and this mapping keeps its positions there; set Type: sqlite"
     return None

@@ -58,6 +58,16 @@ NOT_CARRIED_OUT: Mapping[str, frozenset[SourceType]] = {
     "DestinationConfig": KINESIS | KAFKA,
 }
 
+#: What becomes of a mapping without the field: whether it can do without is the user's to say.
+WITHOUT: Mapping[str, str] = {
+    "FilterCriteria": "leave this mapping with AWS, since without filters the function would get every record",
+    "KMSKeyArn": "remove it, since FilterCriteria, which it encrypts, is not supported either",
+    "ProvisionedPollerConfig": "remove it; pollers follow the load, and MaximumConcurrency bounds them",
+    "ParallelizationFactor": "remove it if one batch of a shard at a time is enough, or leave this mapping with AWS",
+    "TumblingWindowInSeconds": "leave this mapping with AWS, since without windows the function would get no state",
+    "DestinationConfig": "leave this mapping with AWS, since without destinations records that are given up are dropped",
+}
+
 #: What AWS prints for a field that is not in use; nothing, and blocks of nothing, are neutral for every field.
 NEUTRAL: Mapping[str, object] = {
     "ParallelizationFactor": 1,

@@ -19,6 +19,7 @@ class Alarm:
         self._clock = clock
         self._warnings = Warnings(log, burst=3)
         self._noted = MappingState.CREATING
+        self._warned = False
 
     def told(self, state: MappingState, reason: str) -> None:
         """What the mapping was told to be, or came to."""
@@ -36,6 +37,7 @@ class Alarm:
         if now is before:
             return
         if now is MappingState.BLOCKED:
-            self._warnings.write("blocked", at, "mapping blocked", reason=self._standing.reason(at))
+            self._warned = self._warnings.write("blocked", at, "mapping blocked", reason=self._standing.reason(at))
         elif before is MappingState.BLOCKED and now is MappingState.ENABLED:
-            self._log.debug("mapping unblocked")
+            # Whoever was warned hears of the end, too; one that flaps is told of now and then.
+            (self._log.info if self._warned else self._log.debug)("mapping unblocked")

@@ -79,13 +79,13 @@ _FLOW = (
     Metric(
         "returned_events_total",
         _C,
-        "Events that the function failed and that went back to the source, to come again.",
+        "Events that went back to the queue to come again: failed, too large, or of the message group of a failed one.",
         sources=_QUEUES,
     ),
     Metric(
         "handed_back_events_total",
         _C,
-        "Events that were read, never sent, and given back to the source.",
+        "Events given back to the queue at once by a stop, since no function has had them or a retry was due.",
         sources=_QUEUES,
     ),
     Metric(
@@ -104,7 +104,7 @@ _FLOW = (
     Metric(
         "oldest_unsettled_age_seconds",
         _G,
-        "Age of the oldest event that is not settled, held or yet to be read; 0 when caught up.",
+        "Age of the oldest event that is known and not settled; while the source cannot be read, at least for how long.",
     ),
 )
 

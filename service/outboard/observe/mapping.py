@@ -57,7 +57,7 @@ class MappingObserver:
     def _compute(self) -> None:
         """What changes with the clock is worked out when somebody looks."""
         gauge, standing, clock = self._series.gauge, self._standing, self._clock
-        gauge("oldest_unsettled_age_seconds").compute = lambda: standing.lag.age(clock())
+        gauge("oldest_unsettled_age_seconds").compute = lambda: standing.age(clock())
         gauge("unsaved_checkpoint_age_seconds").compute = lambda: standing.trouble.unsaved_for(clock())
         for state in MappingState:
             gauge("mapping_state", state).compute = lambda state=state: float(standing.state(clock()) is state)

@@ -33,6 +33,13 @@ class Standing:
         unsaved = self.trouble.why_unsaved() if self._state in _AT_WORK | _DRAINING else ""
         return ". ".join(filter(None, (said, unsaved)))
 
+    def age(self, now: float) -> float:
+        """Age of the oldest event not settled, in seconds, at least as long as the source could not be read: what came
+        into it since is waiting. 0 when caught up.
+        """
+        unread = self.trouble.unread_for(now) if self._state in _AT_WORK | _DRAINING else 0.0
+        return max(self.lag.age(now), unread)
+
     def become(self, state: MappingState, reason: str) -> bool:
         """Whether that is news."""
         news = (state, reason) != (self._state, self._reason)
@@ -51,5 +58,5 @@ class Standing:
             "state": self.state(now).value,
             "stateReason": self.reason(now),
             "lastError": failure and {"at": iso(failure.at), "type": failure.error_type, "message": failure.message},
-            "lagSeconds": round(self.lag.age(now), 3),
+            "lagSeconds": round(self.age(now), 3),
         }

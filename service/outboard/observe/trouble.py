@@ -132,6 +132,11 @@ class Trouble:
         """For how many seconds positions could not be saved; 0 while they can."""
         return 0.0 if self._unsaved_since is None else max(0.0, now - self._unsaved_since)
 
+    def unread_for(self, now: float) -> float:
+        """For how many seconds the source, or a part of it, could not be read; 0 while all of it can."""
+        unread = (block.since for place, block in self._blocks.items() if place.work in (Work.OPENING, Work.READING))
+        return max(0.0, now - min(unread, default=now))
+
     @property
     def is_unsaved(self) -> bool:
         return self._unsaved_since is not None

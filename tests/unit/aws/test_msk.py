@@ -68,7 +68,7 @@ async def test_without_tls_it_is_the_one_in_the_clear(ask):
             (IAM,),
             True,
             (
-                "has no listener that asks for no login, and logins are not carried out yet; allow unauthenticated"
+                "has no listener that asks for no login, and logins are not supported yet; allow unauthenticated"
                 " access, or name the brokers in SourceEndpointUrl"
             ),
         ),

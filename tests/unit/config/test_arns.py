@@ -33,10 +33,19 @@ def test_an_arn_survives_being_printed_and_parsed(arn):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "orders", "arn:aws:sqs:eu-west-1:123456789012:", "arn:aws:sqs:Ireland:123456789012:q"]
+    ("text", "why"),
+    [
+        ("", "is not an ARN; "),
+        ("orders", "is not an ARN; "),
+        ("arn:aws:sqs:eu-west-1:123456789012:", "is not an ARN; "),
+        ("https://sqs.eu-west-1.amazonaws.com/123456789012/q", "is a URL, not an ARN; "),
+        ("arn:aws:sqs:Ireland:123456789012:q", "names the Region 'Ireland', which reads like none; "),
+        ("arn:aws:sqs:eu-west-1:12345678901:q", "names the account '12345678901', and accounts have 12 digits; "),
+        ("arn:aliyun:sqs:eu-west-1:123456789012:q", "names the partition or the service wrongly; "),
+    ],
 )
-def test_what_is_no_arn_is_refused_with_a_sentence(text):
-    with pytest.raises(ValueError, match="is not an ARN; an ARN reads arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE"):
+def test_what_is_no_arn_is_refused_with_what_is_wrong_about_it(text, why):
+    with pytest.raises(ValueError, match=f"^{why}"):
         Arn.parse(text)
 
 

@@ -10,7 +10,7 @@ UUID = "14e0db71-5d35-4eb5-b481-8945cf9d10c2"
 
 
 def checked(**fields):
-    """A mapping with something that is not carried out yet."""
+    """A mapping with something that is not supported yet."""
     return EventSourceMapping.model_validate(written(UUID=UUID, BatchSize=100, **fields))
 
 

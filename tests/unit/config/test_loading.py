@@ -56,6 +56,13 @@ def test_a_folders_files_are_read_in_name_order_and_hidden_and_other_ones_not(tm
     assert names(load(tmp_path)) == ["a", "b", "c"]
 
 
+def test_the_schema_for_editors_may_lie_beside_what_it_describes(tmp_path):
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "outboard.schema.json").write_text("{}")
+
+    assert names(load(tmp_path)) == ["orders"]
+
+
 def test_a_config_map_as_kubernetes_mounts_it_is_read_once(tmp_path):
     data = tmp_path / "..2025_01_31"
     data.mkdir()

@@ -19,7 +19,7 @@ from tests.unit.config.snippets import (
     written,
 )
 
-NOT_YET = "source, and Outboard carries out only SQS, Kinesis and Kafka so far; leave this mapping with AWS"
+NOT_YET = "source, and Outboard supports only SQS, Kinesis and Kafka so far; leave this mapping with AWS"
 
 
 def test_default_uuids_never_change():
@@ -178,7 +178,7 @@ def test_neutral_values_of_what_is_not_carried_out_for_kinesis_are_accepted():
     [
         (
             TABLE,
-            "DynamoDB",
+            "a DynamoDB",
             {
                 "StartingPosition": "LATEST",
                 "TumblingWindowInSeconds": 900,
@@ -186,17 +186,17 @@ def test_neutral_values_of_what_is_not_carried_out_for_kinesis_are_accepted():
                 "FilterCriteria": {"Filters": [{"Pattern": "{}"}]},
             },
         ),
-        (TABLE, "DynamoDB", {"StartingPosition": "LATEST", "ParallelizationFactor": 2}),
-        (BROKER, "ActiveMQ", {"Queues": ["orders"]}),
+        (TABLE, "a DynamoDB", {"StartingPosition": "LATEST", "ParallelizationFactor": 2}),
+        (BROKER, "an ActiveMQ", {"Queues": ["orders"]}),
         (
             CLUSTER,
-            "DocumentDB",
+            "a DocumentDB",
             {"StartingPosition": "LATEST", "DocumentDBEventSourceConfig": {"DatabaseName": "shop"}},
         ),
     ],
 )
 def test_a_right_mapping_of_another_source_is_only_refused_for_now(arn, label, fields):
-    assert complaints(written(EventSourceArn=arn, **fields)) == [("EventSourceArn", f"is a {label} {NOT_YET}")]
+    assert complaints(written(EventSourceArn=arn, **fields)) == [("EventSourceArn", f"is {label} {NOT_YET}")]
 
 
 KAFKA = {

@@ -53,7 +53,7 @@ EventSourceMappings:
             "clicks",
             (
                 (
-                    "State.Type: dynamodb is not carried out yet, and this mapping keeps its positions there;"
+                    "State.Type: dynamodb is not supported yet, and this mapping keeps its positions there;"
                     " set Type: sqlite"
                 ),
             ),

@@ -55,4 +55,14 @@ def test_a_delivery_ends_such_a_block_at_once() -> None:
     stage.observer.lane_unblocked("poller-1")
 
     assert states(stage) == ("Enabled", 1, 0)
-    assert "mapping unblocked" in stage.events("debug")
+    assert "mapping unblocked" in stage.events("info")
+
+
+def test_the_end_of_a_block_that_was_no_longer_warned_of_is_for_debugging() -> None:
+    stage = Stage()
+    stage.observer.state(MappingState.ENABLED, "")
+    for _ in range(5):
+        fail(stage)
+        stage.observer.lane_unblocked("poller-1")
+
+    assert stage.events("warning").count("mapping blocked") == stage.events("info").count("mapping unblocked") == 3

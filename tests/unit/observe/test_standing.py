@@ -40,6 +40,29 @@ def test_a_block_that_lapses_goes_with_the_clock() -> None:
     assert [standing.state(now) for now in (700.0, 700.1)] == [MappingState.BLOCKED, MappingState.ENABLED]
 
 
+@pytest.mark.parametrize("work", [Work.OPENING, Work.READING])
+def test_what_cannot_be_read_is_as_old_as_that_lasts(work: Work) -> None:
+    standing = Standing()
+    standing.become(MappingState.ENABLED, "")
+    standing.lag.hold("1", 190.0)
+    standing.trouble.block(Place(work), Block(150.0))
+    standing.trouble.block(LANE, Block(0.0))
+
+    assert standing.age(200.0) == 50.0
+    assert standing.describe(200.0)["lagSeconds"] == 50.0
+    standing.trouble.over(Place(work))
+    assert standing.age(200.0) == 10.0
+
+
+@pytest.mark.parametrize("state", [MappingState.DISABLED, MappingState.FAILED])
+def test_a_mapping_that_does_not_read_is_not_behind(state: MappingState) -> None:
+    standing = Standing()
+    standing.become(state, "")
+    standing.trouble.block(Place(Work.READING), Block(100.0))
+
+    assert standing.age(200.0) == 0.0
+
+
 UNSAVED = (
     "Positions cannot be saved since 1970-01-01T00:01:40.000Z: SQLITE_FULL: database or disk is full;"
     " a restart would deliver again what was delivered since"
