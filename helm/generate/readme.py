@@ -8,7 +8,7 @@ from typing import Any
 from helm.generate.values import Value
 
 #: Longer defaults are left to values.yaml.
-_LONGEST = 60
+_LONGEST = 100
 _HEAD = "| value | default | what it is |\n|---|---|---|\n"
 
 

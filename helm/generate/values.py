@@ -77,12 +77,17 @@ class _Reader:
 
     def _value(self, key: yaml.ScalarNode, node: yaml.Node, default: Any, path: tuple[str, ...]) -> Value:
         comment = self._comment(key.start_mark.line, path)
-        described = isinstance(node, yaml.MappingNode) and any(self._above(it.start_mark.line) for it, _ in node.value)
-        children = self._inside(node, default, path) if described else ()
+        children = self._inside(node, default, path) if self._has_comments(node) else ()
         if not comment.description and not children:
             raise CommentError(f"{'.'.join(path)} has no description; write `# -- ...` above it")
         section = self._section(key.start_mark.line)
         return Value(path, default, comment.description, comment.schema, section, children)
+
+    def _has_comments(self, node: yaml.Node) -> bool:
+        """Whether anything inside is described on its own."""
+        return isinstance(node, yaml.MappingNode) and any(
+            self._above(key.start_mark.line) or self._has_comments(value) for key, value in node.value
+        )
 
     def _above(self, line: int) -> list[str]:
         """The comment right above a line, without its indentation."""

@@ -36,6 +36,9 @@ BY_SCHEMA = {
     "'': additional properties 'replicaCount' not allowed": values(queue(), replicaCount=1),
     "'': missing property 'config'": {"config": None},
     "'': missing property 'reload'": values(queue(), reload=None),
+    "'/metrics/podMonitor': additional properties 'intervall' not allowed": values(
+        queue(), metrics={"podMonitor": {"intervall": "30s"}}
+    ),
     "'/reload': value must be one of 'hot', 'rollout'": values(queue(), reload="both"),
     "'/stateful': value must be one of 'auto', true, false": values(queue(), stateful="perhaps"),
     "'/replicas': minimum: got -1, want 0": values(queue(), replicas=-1),

@@ -105,7 +105,7 @@ async def test_messages_wait_out_throttles_without_being_received_again(
     functions.script("orders", throttles(0.5))
     await queue.send(numbered(range(40)))
     await outboard.run([mapping(queue, functions.url, ScalingConfig={"MaximumConcurrency": 2})])
-    await asyncio.sleep(14)  # past the time-out: what is held must have been extended
+    await asyncio.sleep(14)  # past the timeout: what is held must have been extended
 
     functions.script("orders", succeeds())
     await queue.until_empty(seconds=60)

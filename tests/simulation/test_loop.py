@@ -74,7 +74,7 @@ def test_threads_are_refused() -> None:
 
 
 async def _work(seen: list[str]) -> None:
-    """What a service does: tasks in groups, time-outs, clean-up."""
+    """What a service does: tasks in groups, timeouts, clean-up."""
     try:
         async with asyncio.TaskGroup() as group, asyncio.timeout(100):
             group.create_task(asyncio.sleep(5), name="child")

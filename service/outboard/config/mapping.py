@@ -70,7 +70,8 @@ class EventSourceMapping(BaseModel):
         None, alias="DocumentDBEventSourceConfig", description="Which change stream is read."
     )
     provisioned_poller_config: structures.ProvisionedPollerConfig | None = Field(
-        None, description="Kafka: MaximumPollers is how many invokes run at once, at most."
+        None,
+        description="Kafka: MaximumPollers is how many invokes run at once, at most; MinimumPollers has no effect.",
     )
     kms_key_arn: str | None = Field(
         None, alias="KMSKeyArn", max_length=2048, description="The key that encrypts the filter criteria at AWS."

@@ -14,7 +14,6 @@ from outboard.config.problems import Broken
 from outboard.config.rules import broken_rules, source_type
 from outboard.config.sentences import broken_by, names_at
 from outboard.config.support import (
-    WITHOUT,
     CARRIED_OUT,
     DEFAULTS,
     IGNORED_OUTPUT,
@@ -23,6 +22,7 @@ from outboard.config.support import (
     NOT_CARRIED_OUT,
     SELF_MANAGED_ONLY,
     UNDERSTOOD_OUTPUT,
+    WITHOUT,
     has,
     is_neutral,
     labels,

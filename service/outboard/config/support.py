@@ -65,7 +65,7 @@ WITHOUT: Mapping[str, str] = {
     "ProvisionedPollerConfig": "remove it; pollers follow the load, and MaximumConcurrency bounds them",
     "ParallelizationFactor": "remove it if one batch of a shard at a time is enough, or leave this mapping with AWS",
     "TumblingWindowInSeconds": "leave this mapping with AWS, since without windows the function would get no state",
-    "DestinationConfig": "leave this mapping with AWS, since without destinations records that are given up are dropped",
+    "DestinationConfig": "leave this mapping with AWS, since without destinations records given up are dropped",
 }
 
 #: What AWS prints for a field that is not in use; nothing, and blocks of nothing, are neutral for every field.

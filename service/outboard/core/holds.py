@@ -10,7 +10,7 @@ LONGEST = 43_200.0
 #: A hold shorter than this could not be extended in time; queues with less get this much while a message is held.
 SHORTEST = 10.0
 
-#: A queue with a time-out below so many seconds would bring a message that keeps failing back in a tight loop.
+#: A queue with a timeout below so many seconds would bring a message that keeps failing back in a tight loop.
 _SHORT = 5.0
 _SOONEST = 1
 
@@ -44,7 +44,7 @@ class Holds:
 
     @property
     def differs_from_queue(self) -> bool:
-        """Whether a receive must name the span because the queue's own time-out is too short to work with."""
+        """Whether a receive must name the span because the queue's own timeout is too short to work with."""
         return self._span != self._queue_timeout
 
     def received(self, handles: Sequence[str], now: float) -> None:
@@ -102,7 +102,7 @@ class Holds:
                 self.finish([handle])
 
     def remaining(self, handle: str, now: float) -> int | None:
-        """Whole seconds left of the queue's own time-out, 0 if it is past: when AWS would see the message again. None
+        """Whole seconds left of the queue's own timeout, 0 if it is past: when AWS would see the message again. None
         where nothing was changed and the queue brings it back by itself.
         """
         hold = self._find(handle)

@@ -18,7 +18,7 @@ _UNSENT = (
     *("ClientConnector", "ClientHttpProxy", "ClientProxy", "ConnectTimeout"),
 )
 
-#: The emulator answers a function's time-out with this text instead of an error; time and request id may lead it.
+#: The emulator answers a function's timeout with this text instead of an error; time and request id may lead it.
 _EMULATED_TIMEOUT = re.compile(rb"\"?(?:[^\s\"{\[]+\s+){0,2}Task timed out after ")
 
 #: Not a matter of permission: AWS does not accept the signature.

@@ -85,7 +85,7 @@ _FLOW = (
     Metric(
         "handed_back_events_total",
         _C,
-        "Events given back to the queue at once by a stop, since no function has had them or a retry was due.",
+        "Events given back to the queue at once, at a stop, since no function has them: unsent, or due for a retry.",
         sources=_QUEUES,
     ),
     Metric(
@@ -104,7 +104,7 @@ _FLOW = (
     Metric(
         "oldest_unsettled_age_seconds",
         _G,
-        "Age of the oldest event that is known and not settled; while the source cannot be read, at least for how long.",
+        "Age of the oldest event known and not settled; while the source cannot be read, at least for how long.",
     ),
 )
 
@@ -127,20 +127,20 @@ _POLLING = (
     Metric(
         "pollers",
         _G,
-        "Lanes that read from the source now.",
+        "Pollers that read from the source now.",
         sources=tuple(each for each in SOURCE_TYPES if each not in _SHARDED),
         cloudwatch="ProvisionedPollers",
     ),
     Metric(
         "visibility_extensions_total",
         _C,
-        "Messages whose visibility time-out was extended, each time counted.",
+        "Messages whose visibility timeout was extended, each time counted.",
         sources=_QUEUES,
     ),
     Metric(
         "lost_visibility_events_total",
         _C,
-        "Messages whose visibility time-out could not be kept, so that they may come again while they are at work.",
+        "Messages whose visibility timeout could not be kept, so that they may come again while they are at work.",
         sources=_QUEUES,
     ),
 )
@@ -164,7 +164,7 @@ _SHARDS = (
     ),
     Metric("shards_owned", _G, "Shards that are read now.", sources=_SHARDED),
     Metric("shards_waiting", _G, "Shards that are read once those they came from are done.", sources=_SHARDED),
-    Metric("shards_done_total", _C, "Closed shards of which every event has met its fate.", sources=_SHARDED),
+    Metric("shards_done_total", _C, "Closed shards whose events are all settled.", sources=_SHARDED),
     Metric(
         "position_resets_total",
         _C,
@@ -181,11 +181,11 @@ _SHARDS = (
         cloudwatch="OffsetLag",
     ),
     Metric("partitions_owned", _G, "Partitions that the group has given to this process.", sources=_GROUPS),
-    Metric("rebalances_total", _C, "How often the group was divided anew.", sources=_GROUPS),
+    Metric("rebalances_total", _C, "Rebalances of the group that this process took part in.", sources=_GROUPS),
     Metric(
         "committed_events_total",
         _C,
-        "By how much the offsets were moved on that the group keeps, gaps included.",
+        "Offsets by which the group's committed positions advanced, gaps included.",
         sources=_GROUPS,
         cloudwatch="CommittedEventCount",
     ),

@@ -20,8 +20,13 @@ outboard_oldest_unsettled_age_seconds * on (mapping, instance) group_left (funct
 ```
 
 A gauge with the label `shard` or `partition` has a series for each one that is read, and none for one that is done or
-no longer read here. `outboard_oldest_unsettled_age_seconds` is worked out when it is asked for, from what is held, what
-is read ahead and what is not read yet; alerts should use it, since the others stand still while nothing happens.
+no longer read here.
+
+`outboard_oldest_unsettled_age_seconds` is worked out when it is asked for, and alerts should use it, since the others
+stand still while nothing happens. It is the age of the oldest event that is at work or read ahead; of a stream also of
+what a shard has yet to give, as Kinesis says; and while the source cannot be read, at least for how long that is so.
+What waits unread in a queue is not in it: the queue's own `ApproximateAgeOfOldestMessage` is. A topic's unread records
+are counted by `outboard_offset_lag`.
 
 The metrics of the process and of the Python runtime (`process_*`, `python_*`) come with them.
 """

@@ -59,7 +59,7 @@ class SqsQueue:
     async def receive(self, count: int, wait: int, visibility: int | None) -> Sequence[Mapping[str, Any]]:
         """Up to `count` messages as SQS describes them, after a long poll of at most `wait` seconds.
 
-        `visibility` overrides the queue's own time-out, in seconds.
+        `visibility` overrides the queue's own timeout, in seconds.
         """
         body: dict[str, object] = {
             "MaxNumberOfMessages": count,

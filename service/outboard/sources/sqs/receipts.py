@@ -148,7 +148,7 @@ class Receipts:
         return list(errors.items())
 
     async def give_back(self, handles: Sequence[str]) -> None:
-        """The function failed these: they come again when the queue's own time-out, from the receive on, is over."""
+        """The function failed these: they come again when the queue's own timeout, from the receive on, is over."""
         now = self._now()
         remaining = [(handle, self._holds.remaining(handle, now)) for handle in handles]
         self._holds.dropped(handles)
