@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from outboard.assembly import Connections, Surroundings, Workshop
-from outboard.config.changes import changes, misplaced, needs_state, restart_needed
+from outboard.config.arns import SourceType
+from outboard.config.changes import changes, drain_timeout, misplaced, needs_state, restart_needed
 from outboard.config.loading import Loaded
 from outboard.config.models import Configuration, State
 from outboard.core.ports import Checkpoints
@@ -51,7 +52,9 @@ class Outboard:
         memory = configuration.limits.maximum_buffered_bytes
         self.process.buffer_limit(memory)
         budget = ByteBudget(memory)
-        workshop = Workshop(self.connections, self.surroundings, budget, memory, lambda: self.process.lag > _SATURATED)
+        workshop = Workshop(
+            self.connections, self.surroundings, budget, memory, lambda: self.process.lag > _SATURATED, self._topics
+        )
         self._supervisor = Supervisor(configuration.shutdown.drain_timeout_seconds)
         self._fleet = Fleet(workshop, self._supervisor, self._observer)
         self._state_is_open = needs_state(configuration)
@@ -61,6 +64,10 @@ class Outboard:
     def _configuration(self) -> Configuration:
         assert self.loaded.configuration is not None
         return self.loaded.configuration
+
+    def _topics(self) -> int:
+        mappings = self._configuration.event_source_mappings
+        return sum(mapping.enabled and mapping.source_type is SourceType.KAFKA for mapping in mappings)
 
     @property
     def stateful(self) -> Iterable[MappingObserver]:
@@ -132,7 +139,7 @@ class Outboard:
         if wrong := misplaced(self._started, configuration, planned, state_is_open=is_open):
             return self.refuse(wrong)
         later = restart_needed(self._started, configuration, state_is_open=is_open)
-        self._supervisor.drain_timeout = configuration.shutdown.drain_timeout_seconds
+        self._supervisor.drain_timeout = drain_timeout(self._started, configuration)
         self._fleet.take(planned, configuration)
         self.loaded = loaded
         counts = {"added": len(planned.added), "removed": len(planned.removed), "changed": len(planned.changed)}

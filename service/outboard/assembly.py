@@ -26,6 +26,7 @@ from outboard.runtime.lane import Work
 from outboard.runtime.mapping import MappingRun
 from outboard.sources.kafka import KafkaSource
 from outboard.sources.kafka import consumer as kafka_consumer
+from outboard.sources.kafka.beginning import FirstStart
 from outboard.sources.kafka.consumer import Consumer, ConsumerSpec, Earliest, FetchLimits, Latest, Start
 from outboard.sources.kafka.desk import TopicDesk
 from outboard.sources.kafka.feed import PartitionFeed
@@ -79,13 +80,20 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Workshop:
-    """What all mappings of a process are made with. `memory`: MaximumBufferedBytes; `saturated`: no CPU is left."""
+    """What all mappings of a process are made with.
+
+    Attributes:
+        memory: MaximumBufferedBytes.
+        saturated: whether no CPU is left.
+        topics: how many mappings read topics, whose consumers share what comes off the wire.
+    """
 
     connections: Connections
     surroundings: Surroundings
     budget: ByteBudget
     memory: int
     saturated: Callable[[], bool]
+    topics: Callable[[], int]
 
     def mapping_run(self, mapping: EventSourceMapping, observer: MappingObserver) -> MappingRun:
         """Raises `CallFailed` for a function that cannot be reached as it is configured."""
@@ -99,11 +107,11 @@ class Workshop:
             wall=self.surroundings.wall,
             jitter=self.surroundings.jitter,
         )
-        share = self.budget.share(mapping.uuid)
+        make = self._maker(mapping, observer, self.budget.share(mapping.uuid))
 
         def build() -> Source:
             try:
-                return self._source(mapping, observer, share)
+                return make()
             except CallFailed as failure:
                 raise SourceFailed(failure.code, failure.message) from None
 
@@ -113,16 +121,18 @@ class Workshop:
         """What ran the mapping has ended: its part of the memory is the others'."""
         self.budget.leave(mapping.uuid)
 
-    def _source(self, mapping: EventSourceMapping, observer: MappingObserver, share: Share) -> Source:
+    def _maker(self, mapping: EventSourceMapping, observer: MappingObserver, share: Share) -> Callable[[], Source]:
+        """What makes the mapping's source, for each of its runs."""
         match mapping.source_type:
             case SourceType.SQS:
-                return self._sqs(mapping, observer, share)
+                return lambda: self._sqs(mapping, observer, share)
             case SourceType.KINESIS:
-                return self._kinesis(mapping, observer, share)
+                return lambda: self._kinesis(mapping, observer, share)
             case SourceType.KAFKA:
-                return self._kafka(mapping, observer, share)
+                first = FirstStart(_kafka_start(mapping))
+                return lambda: self._kafka(mapping, observer, share, first)
             case other:  # the configuration refuses what is not supported
-                raise SourceFailed("NotCarriedOut", f"sources of type {other} are not supported yet")
+                raise CallFailed("NotSupported", f"sources of type {other} are not supported yet")
 
     def _sqs(self, mapping: EventSourceMapping, observer: MappingObserver, share: Share) -> Source:
         region, endpoint = mapping.source.region, mapping.source_endpoint_url
@@ -156,7 +166,7 @@ class Workshop:
         )
         return KinesisSource(KinesisStream(service, mapping.source), settings, self.surroundings.shard_feed)
 
-    def _kafka(self, mapping: EventSourceMapping, observer: MappingObserver, share: Share) -> Source:
+    def _kafka(self, mapping: EventSourceMapping, observer: MappingObserver, share: Share, first: FirstStart) -> Source:
         spec = consumer_spec(mapping)
         make = self.surroundings.consumer
         if make is None:
@@ -164,11 +174,11 @@ class Workshop:
         settings = KafkaSettings(
             topic=spec.topic,
             arn=spec.arn,
-            start=_kafka_start(mapping),
+            first=first,
             allowance=share,
             observer=observer,
             jitter=self.surroundings.jitter,
-            memory=self.memory,
+            memory=self.memory // max(1, self.topics()),
         )
         return KafkaSource(lambda fetch: make(spec, fetch), settings, self.surroundings.partition_feed)
 

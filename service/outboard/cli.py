@@ -3,6 +3,7 @@
 import argparse
 import gc
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -97,11 +98,15 @@ def _port(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    # Until the service heeds signals itself there is nothing to drain. Without a handler, a container's first process
+    # would not even hear of it.
+    before = signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     gc.disable()  # nothing of what is imported now is ever garbage
     try:
         return _serve(options)
     finally:
         gc.enable()
+        signal.signal(signal.SIGTERM, before)
 
 
 def _serve(options: argparse.Namespace) -> int:

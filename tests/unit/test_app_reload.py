@@ -264,6 +264,21 @@ async def test_a_new_drain_time_out_counts_from_the_reload_on() -> None:
 
 
 @virtual
+async def test_more_time_to_drain_waits_for_a_restart() -> None:
+    world = World("Shutdown: {DrainTimeoutSeconds: 5}\n" + ORDERS)
+    world.connections.functions.seconds = 600
+    world.connections.queue("eu-west-1").send("m-1")
+    async with world.running() as outboard:
+        await asyncio.sleep(1)
+        assert put(outboard, "Shutdown: {DrainTimeoutSeconds: 60}\n" + ORDERS)
+        assert outboard.last_reload is not None
+        assert outboard.last_reload["restartNeeded"] == ["Shutdown"]
+        outboard.stop("SIGTERM")
+
+    assert asyncio.get_running_loop().time() == pytest.approx(1006)
+
+
+@virtual
 async def test_while_the_service_drains_nothing_is_reloaded() -> None:
     world = World(ORDERS)
     world.connections.functions.seconds = 30

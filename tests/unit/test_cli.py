@@ -273,6 +273,18 @@ def test_run_ends_with_a_signal(number: signal.Signals, elsewhere: Path) -> None
     assert "Traceback" not in rest
 
 
+def test_a_run_that_is_stopped_before_it_has_begun_ends_at_once(elsewhere: Path) -> None:
+    os.mkfifo(elsewhere / "slow.yaml")
+    process = outboard("run", "slow.yaml")
+    try:
+        with (elsewhere / "slow.yaml").open("w"):  # opens once it is read from
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
 # Ends that nobody wishes for
 
 

@@ -1,6 +1,7 @@
 """Knows how bytes get to an endpoint and back: a connection pool, proxies, certificates; it never sends twice."""
 
 import asyncio
+import contextlib
 import io
 import select
 import socket
@@ -61,6 +62,7 @@ class Transport:
         self._shown_proxy = str(self._proxy.origin()) if self._proxy else None
         self._ca_bundle = ca_bundle
         self._session: aiohttp.ClientSession | None = None
+        self._trusted: ssl.SSLContext | None = None  # what came of the bundle
 
     async def post(self, url: URL, headers: Mapping[str, str], body: bytes, timeout: float) -> Answer:
         """Send once. Raises `Unreachable` or `TimedOut`."""
@@ -74,6 +76,8 @@ class Transport:
         except TimeoutError as error:
             raise TimedOut("Timeout", f"{self._origin} did not answer within {timeout:.4g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
+            if isinstance(error, aiohttp.ClientConnectorCertificateError):
+                self._read_bundle_again()
             raise unreachable(error, self._origin, self._shown_proxy) from error
         if self._shown_proxy and answer.status == PROXY_ASKS_WHO:
             raise unknown_to_proxy(self._origin, self._shown_proxy)
@@ -123,6 +127,7 @@ class Transport:
             named = "AWS_CA_BUNDLE, ca_bundle or REQUESTS_CA_BUNDLE"
             message = f"the CA bundle {self._ca_bundle} cannot be used ({error}); correct it, or {named} that names it"
             raise Unreachable("BadCaBundle", message) from error
+        self._trusted = context if isinstance(context, ssl.SSLContext) else None
         self._session = aiohttp.ClientSession(
             connector=_Connector(
                 limit=0, keepalive_timeout=_KEEP_ALIVE, ttl_dns_cache=30, ssl=context, socket_factory=_probed_socket
@@ -132,6 +137,12 @@ class Transport:
             auto_decompress=False,
         )
         return self._session
+
+    def _read_bundle_again(self) -> None:
+        """The bundle may have been rotated: from the next connection on, what it holds now is trusted too."""
+        if self._trusted is not None:
+            with contextlib.suppress(OSError):
+                self._trusted.load_verify_locations(self._ca_bundle)
 
 
 def _limits(timeout: float) -> aiohttp.ClientTimeout:

@@ -32,14 +32,22 @@ def needs_state(configuration: Configuration) -> bool:
 
 
 def restart_needed(started: Configuration, new: Configuration, *, state_is_open: bool) -> tuple[str, ...]:
-    """The blocks that differ from those the process was started with and that it cannot change while it runs."""
+    """The blocks that differ from those the process was started with and that it cannot change while it runs. Nor may
+    it take longer to drain: whoever will stop it, a kubelet or systemd, was told how long to wait when it was started.
+    """
     pairs = {
         "State": (started.state, new.state),
         "Server": (started.server, new.server),
         "Limits": (started.limits, new.limits),
         "Logging": (started.logging, new.logging),
+        "Shutdown": (drain_timeout(started, new), new.shutdown.drain_timeout_seconds),
     }
     return tuple(name for name, (old, now) in pairs.items() if old != now and (name != "State" or state_is_open))
+
+
+def drain_timeout(started: Configuration, new: Configuration) -> float:
+    """Seconds to drain in when the process is stopped."""
+    return min(started.shutdown.drain_timeout_seconds, new.shutdown.drain_timeout_seconds)
 
 
 def misplaced(started: Configuration, new: Configuration, planned: Changes, *, state_is_open: bool) -> list[str]:

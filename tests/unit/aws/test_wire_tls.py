@@ -116,6 +116,25 @@ async def test_a_bundle_that_cannot_be_used_is_named_and_counts_from_when_it_can
         assert await sqs.call("ListQueues", {}) == {}
 
 
+async def test_a_bundle_that_is_rotated_counts_without_a_restart(services, authority, monkeypatch, tmp_path):
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_text(Authority(tmp_path, "other").bundle.read_text())
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(bundle))
+    async with wire(tls=authority.server()) as server:
+        sqs = services().sqs("eu-west-1", server.url, None)
+        with pytest.raises(Unreachable):
+            await sqs.call("ListQueues", {})
+
+        bundle.write_text("no certificate")
+        with pytest.raises(Unreachable, match="AWS_CA_BUNDLE"):
+            await sqs.call("ListQueues", {})
+
+        bundle.write_text(authority.bundle.read_text())
+        with pytest.raises(Unreachable):  # it is read again after this
+            await sqs.call("ListQueues", {})
+        assert await sqs.call("ListQueues", {}) == {}
+
+
 async def test_a_server_that_speaks_no_tls_is_told_from_one_that_is_not_trusted(services):
     async def greet(_, writer):
         writer.write(b"SSH-2.0-OpenSSH\r\n")

@@ -11,14 +11,27 @@ _PATIENCE = 60.0
 _FRESH = 15.0
 
 
+class FirstStart:
+    """Where a mapping begins in what the group has no offset for. It outlives the source, which is made anew after each
+    failure: what was begun once, or was not there when the mapping began, is read from its beginning.
+    """
+
+    def __init__(self, start: Start) -> None:
+        self.start = start
+
+    def is_over(self) -> None:
+        """Whatever has no offset from now on, the whole of a topic that was made anew included, is new."""
+        self.start = Earliest()
+
+
 class Beginning:
     """Of one consumer. A topic without any offset is given its start, all partitions at once, by the member that has
     the lowest partition, before anybody reads: LATEST is what was the latest then, whatever crashes later.
     """
 
-    def __init__(self, consumer: Consumer, start: Start) -> None:
+    def __init__(self, consumer: Consumer, first: FirstStart) -> None:
         self._consumer = consumer
-        self._start = start
+        self._first_start = first
         self._waiting_since: float | None = None
         self._now = asyncio.get_running_loop().time
 
@@ -49,7 +62,7 @@ class Beginning:
         ours = min(topic) in assigned
         if not ours and self._now() - self._waiting_since < _PATIENCE:
             return None
-        found = await self._consumer.offsets(topic if ours else assigned, self._start)
+        found = await self._consumer.offsets(topic if ours else assigned, self._first_start.start)
         if not still():
             return None
         await self._consumer.give_start(found)
@@ -57,5 +70,5 @@ class Beginning:
         return {number: found[number] for number in wanted}
 
     def _begun(self) -> None:
-        """Whatever has no offset from now on, the whole of a topic that was made anew included, is new."""
-        self._start, self._waiting_since = Earliest(), None
+        self._first_start.is_over()
+        self._waiting_since = None

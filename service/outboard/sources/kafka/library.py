@@ -51,6 +51,15 @@ def raise_what_waits(consumer: AIOKafkaConsumer) -> None:
     consumer._coordinator.check_errors()
 
 
+def forget(consumer: AIOKafkaConsumer, tp: TopicPartition) -> None:
+    """Let go what was fetched of a partition and not taken: it would be kept until somebody takes it. The fetcher is
+    told, or it would not hear of the partition going on.
+    """
+    fetcher = consumer._fetcher
+    if fetcher._records.pop(tp, None) is not None:
+        fetcher._notify(fetcher._wait_consume_future)
+
+
 def is_member(consumer: AIOKafkaConsumer) -> bool:
     """Whether the coordinator knows us. What one who is no member commits, a group without members takes."""
     return bool(consumer._coordinator.generation >= 0)

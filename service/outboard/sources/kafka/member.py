@@ -4,28 +4,23 @@ import asyncio
 import contextlib
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.sticky.sticky_assignor import StickyPartitionAssignor
 from aiokafka.errors import (
-    CommitFailedError,
     ConsumerStoppedError,
     CorruptRecordException,
-    GroupAuthorizationFailedError,
-    IllegalGenerationError,
     IllegalStateError,
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
 )
 
 from outboard.events.kafka import Message
-from outboard.sources.kafka import complaints, library
+from outboard.sources.kafka import complaints, errors, library
 from outboard.sources.kafka.consumer import (
     ConsumerError,
     ConsumerSpec,
@@ -46,15 +41,14 @@ _HEARTBEAT_MS = 3_000
 #: So long the group waits for a member that still has something to finish, milliseconds; ours takes 20 s at most.
 REBALANCE_MS = 60_000
 
-#: aiokafka would leave the group after so long without a read; a function may take longer, and a lane that does not
-#: read is none that hangs. The longest that the protocol can say, milliseconds.
-_NEVER_MS = 2**31 - 1
+#: aiokafka would leave the group after so long without a read, milliseconds. A function may take long, and a member
+#: without a partition never reads; brokers are not told.
+_NEVER_MS = 10**15
 
 #: Partitions that were added, and brokers that moved, are seen after so long, milliseconds.
 _METADATA_MS = 60_000
 
-#: Seconds that one question to the cluster may take, and leaving it.
-_PATIENCE = 15.0
+#: Seconds that leaving a cluster may take.
 _LEAVING = 5.0
 
 #: Seconds that an error counts as the present state if no fetch was answered since.
@@ -89,14 +83,14 @@ class GroupMember:
         told = complaints.listener.set(self._heard)
         try:
             self._consumer = self._made(way)
-            async with asyncio.timeout(2 * _PATIENCE):
+            async with asyncio.timeout(2 * errors.PATIENCE):
                 await self._consumer.start()
             library.see_refusals(self._consumer)
         except (KafkaError, OSError, TimeoutError) as error:
             await self.stop()
             reason = self._said[1].message if self._said else str(error) or "it took too long"
             code = self._said[1].error_type if self._said else type(error).__name__
-            remedy = _REMEDIES.get(code, "check the brokers' addresses, Tls and the network")
+            remedy = errors.REMEDIES.get(code, "check the brokers' addresses, Tls and the network")
             message = f"cannot connect to {way.brokers}: {reason}; {remedy}"
             raise ConsumerError(code, message, fatal=True) from None
         finally:
@@ -126,8 +120,8 @@ class GroupMember:
 
     async def partitions(self) -> frozenset[int]:
         topic = self._spec.topic
-        with _translated():
-            async with asyncio.timeout(_PATIENCE):
+        with errors.translated():
+            async with asyncio.timeout(errors.PATIENCE):
                 if topic not in await self._consumer.topics():
                     return frozenset()
                 await self._consumer.beginning_offsets(
@@ -144,8 +138,8 @@ class GroupMember:
 
     async def committed(self, partitions: frozenset[int]) -> Mapping[int, int]:
         found: dict[int, int] = {}
-        with _translated():
-            async with asyncio.timeout(_PATIENCE):
+        with errors.translated():
+            async with asyncio.timeout(errors.PATIENCE):
                 for partition in sorted(partitions):
                     offset = await self._consumer.committed(self._tp(partition))
                     if offset is not None:
@@ -154,8 +148,8 @@ class GroupMember:
 
     async def offsets(self, partitions: frozenset[int], start: Start) -> Mapping[int, int]:
         consumer, tps = self._consumer, [self._tp(partition) for partition in partitions]
-        with _translated():
-            async with asyncio.timeout(_PATIENCE):
+        with errors.translated():
+            async with asyncio.timeout(errors.PATIENCE):
                 match start:
                     case Earliest():
                         found = await consumer.beginning_offsets(tps)
@@ -171,13 +165,15 @@ class GroupMember:
 
     def seek(self, partition: int, offset: int) -> None:
         tp = self._tp(partition)
-        with _translated():
+        with errors.translated():
             self._consumer.seek(tp, offset)
             self._consumer.resume(tp)
 
     def pause(self, partition: int) -> None:
-        with _translated():
-            self._consumer.pause(self._tp(partition))
+        tp = self._tp(partition)
+        with errors.translated():
+            self._consumer.pause(tp)
+            library.forget(self._consumer, tp)
 
     async def take(self, partition: int, limit: int, seconds: float) -> Sequence[Message]:
         tp = self._tp(partition)
@@ -201,8 +197,8 @@ class GroupMember:
         return messages
 
     async def position(self, partition: int) -> int:
-        with _translated():
-            async with asyncio.timeout(_PATIENCE):
+        with errors.translated():
+            async with asyncio.timeout(errors.PATIENCE):
                 return int(await self._consumer.position(self._tp(partition)))
 
     def end(self, partition: int) -> int | None:
@@ -236,13 +232,13 @@ class GroupMember:
     async def commit(self, offsets: Mapping[int, int]) -> None:
         if not library.is_member(self._consumer):
             raise NotOurs
-        with _translated(_NOT_OURS):
-            async with asyncio.timeout(_PATIENCE):
+        with errors.translated(errors.NOT_OURS):
+            async with asyncio.timeout(errors.PATIENCE):
                 await self._consumer.commit({self._tp(partition): offset for partition, offset in offsets.items()})
 
     async def give_start(self, offsets: Mapping[int, int]) -> None:
-        with _translated(_NOT_OURS):
-            async with asyncio.timeout(_PATIENCE):
+        with errors.translated(errors.NOT_OURS):
+            async with asyncio.timeout(errors.PATIENCE):
                 await library.commit_once(
                     self._consumer, {self._tp(partition): offset for partition, offset in offsets.items()}
                 )
@@ -255,39 +251,8 @@ class GroupMember:
 
     def _failed(self, error: Exception) -> ConsumerError:
         """What ended the library's own tasks ends this consumer; what a broker refused may be granted later."""
-        ended = isinstance(error, _ENDS) or type(error) is KafkaError
+        ended = isinstance(error, errors.ENDS) or type(error) is KafkaError
         return ConsumerError(type(error).__name__, str(error) or type(error).__name__, fatal=ended)
-
-
-_REMEDIES = {
-    "CERTIFICATE_VERIFY_FAILED": "name the CA that signed the brokers' certificates as SERVER_ROOT_CA_CERTIFICATE in "
-    "SourceAccessConfigurations",
-}
-
-#: After these the library's tasks have ended, its heartbeats for instance.
-_ENDS = (ConsumerStoppedError, GroupAuthorizationFailedError)
-
-#: What the group says of a commit of another generation.
-_NOT_OURS = (
-    CommitFailedError,
-    IllegalGenerationError,
-    IllegalStateError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
-)
-
-
-@contextlib.contextmanager
-def _translated(not_ours: tuple[type[KafkaError], ...] = ()) -> Iterator[None]:
-    """What the library raises, in the words of the port."""
-    try:
-        yield
-    except TimeoutError:
-        raise ConsumerError("KafkaTimeout", f"the cluster did not answer for {_PATIENCE:.0f} s") from None
-    except not_ours:
-        raise NotOurs from None
-    except (KafkaError, OSError) as error:
-        raise ConsumerError(type(error).__name__, str(error) or type(error).__name__) from None
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # the library insists on its own class

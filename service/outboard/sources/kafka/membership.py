@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from outboard.core.ports import Lane, Lanes
 from outboard.events.kafka import ClusterFacts, envelope
 from outboard.observe.mapping import MappingObserver
-from outboard.sources.kafka.beginning import Beginning
+from outboard.sources.kafka.beginning import Beginning, FirstStart
 from outboard.sources.kafka.commits import Commits
-from outboard.sources.kafka.consumer import Consumer, ConsumerError, NotOurs, Start
+from outboard.sources.kafka.consumer import Consumer, ConsumerError, NotOurs
 from outboard.sources.kafka.desk import TopicDesk
 from outboard.sources.kafka.feed import PartitionFeed
 
 #: Seconds that a rebalance waits for invokes under way: the whole group stands still meanwhile. What takes longer goes
 #: on, and counts if its partition comes back.
 REBALANCE_WAIT = 20.0
+
+#: Seconds after which a group that is being divided hangs: longer than a rebalance waits for its slowest member.
+_UNDECIDED = 90.0
 
 #: Seconds for telling the group what was settled, before the partitions are given away.
 _LAST_COMMIT = 5.0
@@ -64,12 +67,12 @@ class Membership:
         self,
         desk: TopicDesk,
         facts: ClusterFacts,
-        start: Start,
+        first: FirstStart,
         feed: Callable[[TopicDesk, int, int], PartitionFeed],
     ) -> None:
-        """Join the group. `start`: where partitions begin if the group has no offset at all."""
+        """Join the group. `first`: where partitions begin if the group has no offset at all."""
         self._desk, self._facts, self._make_feed = desk, facts, feed
-        self._beginning = Beginning(self._consumer, start)
+        self._beginning = Beginning(self._consumer, first)
         self._committing = self._tasks.create_task(self._commits.run(), name="commits")
         self._consumer.join(self)
 
@@ -79,6 +82,14 @@ class Membership:
             async with asyncio.timeout(seconds):
                 await self._attention.wait()
         self._attention.clear()
+
+    def trouble(self) -> ConsumerError | None:
+        """That the group does not say which partitions are ours, if it takes too long."""
+        waited = self._now() - self._divided
+        if self._assigned is not None or waited < _UNDECIDED:
+            return None
+        message = f"the group has not said for {waited:.0f} s which partitions are ours; look at its other members"
+        return ConsumerError("NotAssigned", message)
 
     # What the consumer says
 

@@ -12,7 +12,8 @@ from outboard.events.kafka import ClusterFacts
 from outboard.observe.mapping import MappingObserver, MappingState
 from outboard.sources.holdings import Holdings
 from outboard.sources.interruption import Interruption
-from outboard.sources.kafka.consumer import Consumer, ConsumerError, Earliest, FetchLimits, Start
+from outboard.sources.kafka.beginning import FirstStart
+from outboard.sources.kafka.consumer import Consumer, ConsumerError, FetchLimits
 from outboard.sources.kafka.desk import TopicDesk, fetch_limits
 from outboard.sources.kafka.feed import PartitionFeed
 from outboard.sources.kafka.membership import Membership
@@ -20,6 +21,9 @@ from outboard.sources.kafka.membership import Membership
 #: Seconds between two looks at the way to the cluster, and at most between two for a topic that is not there.
 _LOOK_EVERY = 1.0
 _TOPIC_EVERY = 10.0
+
+#: Seconds of trouble, without any fetch answered, after which the consumer is made anew.
+_LONG = 90.0
 
 #: Seconds for leaving the group once the time to drain is over.
 _LAST_MOMENT = 0.5
@@ -34,13 +38,13 @@ class KafkaSettings:
 
     Attributes:
         arn: the cluster's; None for a self-managed one.
-        start: where to start if the group has no offsets, as of now.
+        first: where to start if the group has no offsets, as of now.
         memory: bytes that all mappings together may hold.
     """
 
     topic: str
     arn: str | None
-    start: Start
+    first: FirstStart
     allowance: Allowance
     observer: MappingObserver
     jitter: Callable[[], float]
@@ -59,12 +63,12 @@ class KafkaSource:
         self._connect = connect
         self._settings = settings
         self._make_feed = feed
-        self._start = settings.start
         self._consumer: Consumer | None = None
         self._member: Membership | None = None
         self._interruption = Interruption()
         self._failures = 0
         self._trouble: ConsumerError | None = None
+        self._troubled_since = 0.0
         self._now = asyncio.get_running_loop().time
 
     def stop(self) -> None:
@@ -111,7 +115,7 @@ class KafkaSource:
                     settings.jitter,
                 )
             )
-            member.begin(desk, ClusterFacts(settings.arn, consumer.brokers), self._start, self._make_feed)
+            member.begin(desk, ClusterFacts(settings.arn, consumer.brokers), settings.first, self._make_feed)
             try:
                 while await self._interruption.done(self._wait) and await self._interruption.done(self._look):
                     pass
@@ -145,7 +149,7 @@ class KafkaSource:
         failures = 0
         while not (partitions := await consumer.partitions()):
             failures += 1
-            self._start = Earliest()  # whatever it will hold was written after the mapping began
+            settings.first.is_over()  # whatever it will hold was written after the mapping began
             settings.observer.source_failed(
                 "UnknownTopic", f"there is no topic {settings.topic}; create it, or correct Topics"
             )
@@ -182,12 +186,19 @@ class KafkaSource:
             self._failures = 0
 
     def _tell_trouble(self) -> None:
-        """What lasts from one look to the next is no hiccup of a rebalance any more."""
+        """What lasts from one look to the next is no hiccup of a rebalance any more; what lasts long is tried with a
+        new consumer, which finds out anew where the brokers are and whom to trust.
+        """
         assert self._consumer is not None
-        before, self._trouble = self._trouble, self._consumer.trouble()
-        if self._trouble is not None and self._trouble.fatal:
+        assert self._member is not None
+        before, self._trouble = self._trouble, self._consumer.trouble() or self._member.trouble()
+        if self._trouble is None:
+            if before is not None:
+                self._settings.observer.polled(0, 0, 0.0)
+            return
+        if before is None:
+            self._troubled_since = self._now()
+        if self._trouble.fatal or self._now() - self._troubled_since > _LONG:
             raise SourceFailed(self._trouble.error_type, self._trouble.message)
-        if before is not None and self._trouble is not None:
+        if before is not None:
             self._settings.observer.polling_failed(self._trouble.error_type, self._trouble.message)
-        elif before is not None:
-            self._settings.observer.polled(0, 0, 0.0)

@@ -155,12 +155,32 @@ class SqsFeed:
         """Render; what belongs to a FIFO group that is alive in another lane is left to the queue for its time."""
         desk = self._desk
         desk.receipts.received([message["ReceiptHandle"] for message in messages])
-        records = [render(message, desk.facts) for message in messages]
+        records = self._rendered(messages)
         if not desk.facts.fifo:
             return records
         admitted, refused = desk.groups.admit(self, records)
         desk.receipts.leave([str(record.token) for record in refused])
         return admitted
+
+    def _rendered(self, messages: Sequence[Mapping[str, Any]]) -> list[Record]:
+        facts = self._desk.facts
+        try:
+            return [render(message, facts) for message in messages]
+        except _UNREADABLE:
+            pass
+        records, unreadable = [], list[Mapping[str, Any]]()
+        for message in messages:
+            try:
+                if unreadable and facts.fifo:  # of which group it is, nobody knows
+                    unreadable.append(message)
+                else:
+                    records.append(render(message, facts))
+            except _UNREADABLE as error:
+                unreadable.append(message)
+                what = f"message {message['MessageId']} is not what SQS documents ({error!r}); it is left to the queue"
+                self._desk.observer.call_failed("ReceiveMessage", "UnreadableMessage", what)
+        self._desk.receipts.leave([message["ReceiptHandle"] for message in unreadable])
+        return records
 
     def _charge(self, granted: int, records: Sequence[Record]) -> None:
         """Replace what a receive was expected to bring by what it did."""
@@ -215,6 +235,10 @@ class SqsFeed:
                 await self._stopped.wait()
         except TimeoutError:
             pass
+
+
+#: What comes of rendering a message whose parts are not what they should be.
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 def _with_remedy(failure: CallFailed) -> str:

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from outboard.sources.kafka.beginning import Beginning
+from outboard.sources.kafka.beginning import Beginning, FirstStart
 from outboard.sources.kafka.consumer import Latest, NotOurs
 from tests.unit.sources.kafka.fake import FakeConsumer, FakeTopic
 from tests.unit.virtual import virtual
@@ -23,7 +23,7 @@ def topic_of(*counts: int) -> FakeTopic:
 @virtual
 async def test_who_has_the_lowest_partition_gives_all_of_them_their_start_at_once() -> None:
     topic = topic_of(3, 4, 5)
-    beginning = Beginning(FakeConsumer(topic), Latest())
+    beginning = Beginning(FakeConsumer(topic), FirstStart(Latest()))
 
     assert await beginning.positions(frozenset({0}), frozenset({0}), lambda: True) == {0: 3}
     assert topic.commits == [(0.0, {0: 3, 1: 4, 2: 5})]
@@ -32,7 +32,7 @@ async def test_who_has_the_lowest_partition_gives_all_of_them_their_start_at_onc
 @virtual
 async def test_the_others_wait_until_that_is_done() -> None:
     topic = topic_of(3, 4, 5)
-    beginning = Beginning(FakeConsumer(topic), Latest())
+    beginning = Beginning(FakeConsumer(topic), FirstStart(Latest()))
 
     assert await beginning.positions(MINE, MINE, lambda: True) is None
     topic.group = {0: 3, 1: 4, 2: 5}
@@ -44,7 +44,7 @@ async def test_the_others_wait_until_that_is_done() -> None:
 @virtual
 async def test_after_a_minute_each_gives_its_own() -> None:
     topic = topic_of(3, 4, 5)
-    beginning = Beginning(FakeConsumer(topic), Latest())
+    beginning = Beginning(FakeConsumer(topic), FirstStart(Latest()))
     assert await beginning.positions(MINE, MINE, lambda: True) is None
     await asyncio.sleep(60)
 
@@ -55,7 +55,7 @@ async def test_after_a_minute_each_gives_its_own() -> None:
 @virtual
 async def test_a_group_that_was_divided_anew_meanwhile_is_given_nothing() -> None:
     topic = topic_of(3)
-    beginning = Beginning(FakeConsumer(topic), Latest())
+    beginning = Beginning(FakeConsumer(topic), FirstStart(Latest()))
 
     assert await beginning.positions(frozenset({0}), frozenset({0}), lambda: False) is None
     assert topic.commits == []
@@ -66,7 +66,7 @@ async def test_what_was_looked_up_too_long_ago_is_looked_up_again() -> None:
     topic = topic_of(3)
     consumer = FakeConsumer(topic)
     consumer.seconds["offsets"] = 20.0
-    beginning = Beginning(consumer, Latest())
+    beginning = Beginning(consumer, FirstStart(Latest()))
 
     assert await beginning.positions(frozenset({0}), frozenset({0}), lambda: True) is None
     assert topic.commits == []
@@ -79,7 +79,7 @@ async def test_a_start_that_is_refused_is_looked_up_again() -> None:
     topic = topic_of(3)
     consumer = FakeConsumer(topic)
     consumer.errors["give start"] = [NotOurs()]
-    beginning = Beginning(consumer, Latest())
+    beginning = Beginning(consumer, FirstStart(Latest()))
     with pytest.raises(NotOurs):
         await beginning.positions(frozenset({0}), frozenset({0}), lambda: True)
     topic.group = {0: 1}  # whoever had it meanwhile
@@ -91,7 +91,7 @@ async def test_a_start_that_is_refused_is_looked_up_again() -> None:
 async def test_what_has_no_offset_beside_others_is_new() -> None:
     topic = topic_of(3, 4, 5)
     topic.group = {0: 2}
-    beginning = Beginning(FakeConsumer(topic), Latest())
+    beginning = Beginning(FakeConsumer(topic), FirstStart(Latest()))
 
     assert await beginning.positions(ALL, ALL, lambda: True) == {0: 2, 1: 0, 2: 0}
 
@@ -102,7 +102,7 @@ async def test_a_start_that_is_given_between_two_questions_is_not_taken_for_that
     consumer = FakeConsumer(topic)
     consumer.seconds["partitions"] = 1.0
     asyncio.get_running_loop().call_later(0.5, topic.group.update, {0: 3, 1: 4, 2: 5})
-    positions = await Beginning(consumer, Latest()).positions(MINE, MINE, lambda: True)
+    positions = await Beginning(consumer, FirstStart(Latest())).positions(MINE, MINE, lambda: True)
 
     assert positions is not None
     assert (positions[1], positions[2]) == (4, 5)
@@ -111,7 +111,7 @@ async def test_a_start_that_is_given_between_two_questions_is_not_taken_for_that
 @virtual
 async def test_a_topic_that_was_made_anew_is_read_from_its_beginning() -> None:
     topic = topic_of(3, 4, 5)
-    beginning = Beginning(FakeConsumer(topic), Latest())
+    beginning = Beginning(FakeConsumer(topic), FirstStart(Latest()))
     await beginning.positions(ALL, ALL, lambda: True)
     topic.group = {}
 

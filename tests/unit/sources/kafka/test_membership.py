@@ -17,6 +17,7 @@ from outboard.core.ports import Lanes
 from outboard.core.records import Record
 from outboard.events.kafka import ClusterFacts
 from outboard.runtime.mapping import OpenLanes
+from outboard.sources.kafka.beginning import FirstStart
 from outboard.sources.kafka.consumer import ConsumerError, Earliest, Latest, Start
 from outboard.sources.kafka.feed import PartitionFeed
 from outboard.sources.kafka.membership import Membership
@@ -56,7 +57,7 @@ class Party:
             self.tasks = tasks
             self.member = member = Membership(self.consumer, self.lanes, tasks, scene.stage.observer, lambda: 0.0)
             desk = replace(scene.desk, journal=member)
-            member.begin(desk, ClusterFacts(None, BROKERS), start, PartitionFeed)
+            member.begin(desk, ClusterFacts(None, BROKERS), FirstStart(start), PartitionFeed)
             self.lanes.hold()
             if partitions:
                 await self.assign(*partitions)

@@ -12,6 +12,7 @@ from outboard.core.delivery import OnFailure, Policy
 from outboard.core.outcome import FunctionFailed, Outcome
 from outboard.core.ports import SourceFailed
 from outboard.runtime.mapping import MappingRun
+from outboard.sources.kafka.beginning import FirstStart
 from outboard.sources.kafka.consumer import ConsumerError, Earliest, FetchLimits, Latest, NotOurs, Since, Start
 from outboard.sources.kafka.source import KafkaSettings, KafkaSource
 from tests.unit.observe.stage import START
@@ -60,7 +61,7 @@ class World:
         self.scene = Scene(partitions=partitions)
         self.topic = self.scene.topic
         self.function = function or Function()
-        self.start = start
+        self.first = FirstStart(start)
         self.memory = memory
         self.consumers: list[FakeConsumer] = []
         self.prepare: Callable[[FakeConsumer], None] = lambda _: None
@@ -75,7 +76,7 @@ class World:
         settings = KafkaSettings(
             topic=TOPIC,
             arn=None,
-            start=self.start,
+            first=self.first,
             allowance=scene.share,
             observer=scene.stage.observer,
             jitter=lambda: 0.0,
@@ -177,6 +178,22 @@ async def test_a_topic_that_appears_is_read_from_its_first_record() -> None:
 
     assert world.function.batches == [("trades-0", [0, 1])]
     assert len(world.consumers) == 1
+
+
+@virtual
+async def test_a_topic_that_was_missing_is_read_from_its_first_record_whatever_fails_meanwhile() -> None:
+    world = World(start=Latest())
+    logs, world.topic.logs = world.topic.logs, {}
+    async with world.running():
+        await asyncio.sleep(5)
+        world.consumer.errors["partitions"] = [GONE]
+        await asyncio.sleep(10.5)
+        assert len(world.consumers) == 2
+        world.topic.logs = logs
+        world.topic.put(0, *"ab")
+        await asyncio.sleep(11)
+
+    assert world.function.batches == [("trades-0", [0, 1])]
 
 
 @virtual
@@ -351,6 +368,44 @@ async def test_trouble_that_lasts_is_shown_until_it_is_over() -> None:
         world.consumer.wrong = None
         await asyncio.sleep(3)
         assert world.scene.stage.value("mapping_state", state="Enabled") == 1
+
+
+@virtual
+async def test_trouble_that_lasts_long_is_tried_with_a_new_consumer() -> None:
+    world = World()
+    world.topic.put(0, "a")
+    async with world.running():
+        await asyncio.sleep(1)
+        world.consumer.wrong = GONE
+        await asyncio.sleep(89)
+        assert len(world.consumers) == 1
+        await asyncio.sleep(5)
+        assert len(world.consumers) == 2
+        assert world.consumers[0].calls[-1] == "stop"
+        world.topic.put(0, "b")
+        await asyncio.sleep(2)
+        assert world.scene.stage.shown()[0] == "Enabled"
+
+    assert world.function.batches == [("trades-0", [0]), ("trades-0", [1])]
+
+
+@virtual
+async def test_a_group_that_does_not_say_what_is_ours_is_shown_and_joined_anew() -> None:
+    world = World()
+    world.topic.put(0, "a")
+
+    def prepare(consumer: FakeConsumer) -> None:
+        if consumer is world.consumers[0]:
+            consumer.on_join = lambda _: None
+
+    world.prepare = prepare
+    async with world.running():
+        await asyncio.sleep(93)
+        assert "the group has not said for" in str(world.scene.stage.observer.snapshot()["lastError"])
+        await asyncio.sleep(95)
+
+    assert len(world.consumers) == 2
+    assert world.function.batches == [("trades-0", [0])]
 
 
 @virtual

@@ -8,7 +8,7 @@ import pytest
 from outboard.aws.calls import CallFailed, Refused, TimedOut
 from outboard.core.records import DropReason, Record
 from outboard.sources.sqs.feed import SqsFeed
-from tests.unit.sources.sqs.fake import BROKEN, Scene
+from tests.unit.sources.sqs.fake import BROKEN, Scene, described
 from tests.unit.virtual import virtual
 
 KIB = 1024
@@ -493,6 +493,36 @@ def lapse(scene: Scene, *identifiers: str) -> None:
     """Their visibility was lost: the queue gives them, and what is behind them, to anybody."""
     for identifier in identifiers:
         scene.sqs.messages[identifier].visible_at = 0.0
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"MessageAttributes": {"a": {"StringValue": "b"}}},
+        {"MessageAttributes": ["a"]},
+        {"MessageAttributes": {"a": None}},
+        {"Attributes": ["SentTimestamp"]},
+        {"Attributes": 5},
+    ],
+)
+@pytest.mark.parametrize(("fifo", "good"), [(False, ["m-1", "m-3"]), (True, ["m-1"])])
+@virtual
+async def test_a_message_that_cannot_be_read_is_left_to_the_queue_and_said(
+    spoilt: dict[str, object], fifo: bool, good: list[str]
+) -> None:
+    scene = Scene(fifo=fifo)
+    scene.sqs.send("m-1", "m-2", "m-3", group="A" if fifo else "")
+
+    messages = [{**described(message), "ReceiptHandle": message.identifier} for message in scene.sqs.messages.values()]
+    messages[1].update(spoilt)
+    scene.sqs.answers["ReceiveMessage"] = [lambda _: {"Messages": messages}]
+    records = await read(SqsFeed(scene.desk))
+
+    assert named(records) == good
+    assert scene.receipts.held == len(good)
+    assert scene.stage.value("returned_events_total") == 3 - len(good)
+    assert "message m-2 is not what SQS documents" in str(scene.stage.observer.snapshot()["lastError"])
+    assert scene.share.used == sum(2 * len(record.event) + KIB for record in records)
 
 
 @virtual

@@ -1,0 +1,51 @@
+"""Knows what aiokafka raises, in the words of the consumer's port."""
+
+import contextlib
+from collections.abc import Iterator
+
+from aiokafka.errors import (
+    CommitFailedError,
+    ConsumerStoppedError,
+    GroupAuthorizationFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+from outboard.sources.kafka.consumer import ConsumerError, NotOurs
+
+#: Seconds that one question to the cluster may take.
+PATIENCE = 15.0
+
+#: What helps, by what is wrong with the way to the cluster.
+REMEDIES = {
+    "CERTIFICATE_VERIFY_FAILED": "name the CA that signed the brokers' certificates as SERVER_ROOT_CA_CERTIFICATE in "
+    "SourceAccessConfigurations",
+}
+
+#: After these the library's tasks have ended, its heartbeats for instance.
+ENDS = (ConsumerStoppedError, GroupAuthorizationFailedError)
+
+#: What the group says of a commit of another generation.
+NOT_OURS = (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+
+@contextlib.contextmanager
+def translated(not_ours: tuple[type[KafkaError], ...] = ()) -> Iterator[None]:
+    """What the library raises, in the words of the port."""
+    try:
+        yield
+    except TimeoutError:
+        raise ConsumerError("KafkaTimeout", f"the cluster did not answer for {PATIENCE:.0f} s") from None
+    except not_ours:
+        raise NotOurs from None
+    except (KafkaError, OSError) as error:
+        raise ConsumerError(type(error).__name__, str(error) or type(error).__name__) from None
