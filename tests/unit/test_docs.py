@@ -5,6 +5,7 @@ import textwrap
 from collections.abc import Iterator
 from configparser import ConfigParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ import yaml
 from outboard import __version__
 from outboard.config.loading import parse
 from outboard.config.models import Configuration, Shutdown
+from outboard.observe.catalogue import METRICS
 
 _REPOSITORY = Path(__file__).resolve().parents[2]
 _PAGES = [
@@ -20,10 +22,14 @@ _PAGES = [
     *sorted((_REPOSITORY / "helm").glob("*.md")),
 ]
 _EXAMPLES = _REPOSITORY / "docs" / "examples"
+_OPERATING = _REPOSITORY / "docs" / "operating.md"
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
+_SELECTOR = re.compile(r"\b(outboard_\w+)(?:\{([^}]*)\})?")
+_MATCHER = re.compile(r'(\w+)(?:=~|!~|!=|=)"([^"]*)"')
 
+_METRICS = {metric.full_name: metric for metric in METRICS}
 _FIELDS = {field.alias or name for name, field in Configuration.model_fields.items()}
 
 #: Seconds that a supervisor gives the process beyond its drain.
@@ -67,6 +73,13 @@ def _anchors(page: Path) -> set[str]:
     return anchors
 
 
+def _rules() -> list[dict[str, Any]]:
+    """The alerts that can be pasted."""
+    blocks = [text for language, text in _BLOCK.findall(_OPERATING.read_text()) if language == "yaml"]
+    [document] = [it for it in map(yaml.safe_load, blocks) if "groups" in it]
+    return [rule for group in document["groups"] for rule in group["rules"]]
+
+
 def _unit() -> ConfigParser:
     unit = ConfigParser(strict=False, interpolation=None)
     unit.optionxform = str
@@ -75,7 +88,7 @@ def _unit() -> ConfigParser:
 
 
 def test_every_page_that_shows_configurations_is_looked_at() -> None:
-    expected = {"README.md", "docs/kubernetes.md", "docs/emulators.md", "docs/migrating.md"}
+    expected = {"README.md", "docs/kubernetes.md", "docs/emulators.md", "docs/migrating.md", "docs/operating.md"}
 
     assert expected <= {page for page, _ in _configurations()}
 
@@ -97,6 +110,39 @@ def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
             broken.append(link)
 
     assert broken == []
+
+
+def test_operators_are_shown_metrics_and_labels_that_exist() -> None:
+    wrong = []
+    for name, matchers in _SELECTOR.findall(_OPERATING.read_text()):
+        metric = _METRICS.get(name)
+        if metric is None:
+            wrong.append(name)
+            continue
+        for label, values in _MATCHER.findall(matchers):
+            closed = set(metric.labels.get(label, ()))
+            if label not in metric.label_names or (closed and not closed >= set(values.split("|"))):
+                wrong.append(f"{name}: {label}={values}")
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("rule", _rules(), ids=lambda rule: rule["alert"])
+def test_an_alert_has_all_that_whoever_is_woken_needs(rule: dict[str, Any]) -> None:
+    shown = re.findall(r"\{\{ \$labels\.(\w+) ", rule["annotations"]["summary"])
+    metrics = [_METRICS[name] for name, _ in _SELECTOR.findall(rule["expr"])]
+    known = {"job", "instance"}.union(*(metric.label_names for metric in metrics))
+
+    assert rule["expr"].count("(") == rule["expr"].count(")")
+    assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+    assert set(shown) <= known
+    assert shown
+
+
+def test_alerts_have_names_of_their_own() -> None:
+    names = [rule["alert"] for rule in _rules()]
+
+    assert len(set(names)) == len(names) > 10
 
 
 def test_the_unit_gives_the_drain_its_time() -> None:
