@@ -199,15 +199,15 @@ async def test_a_hundred_reloads_under_load_lose_nothing_and_leave_the_others_al
     expected = {name: set(range(task.result())) for name, task in sent.items()}
     await until(lambda: _done(functions) == expected, seconds=120, pause=0.5)
     await steady.queue.until_empty(seconds=20)
-    status, text = await running.get("/mappings")
+    for name in ("steady", *entries):  # a queue that changed while it was idle drains for the rest of its long poll
+        await running.until_state(name, "Enabled")
+    shown = await running.mappings()
     running.send_signal(signal.SIGTERM)
     assert await running.ended(60) == 0
 
-    assert (changing.refused + changing.applied, status) == (_RELOADS + 1, 200)
+    assert changing.refused + changing.applied == _RELOADS + 1
     assert changing.refused > 5
-    assert {each["name"]: each["state"] for each in json.loads(text)["mappings"]} == dict.fromkeys(
-        ("steady", *entries), "Enabled"
-    )
+    assert {name: each["state"] for name, each in shown.items()} == dict.fromkeys(("steady", *entries), "Enabled")
     _assert_order(functions)
     await _assert_undisturbed(functions, steady, began, disturbed, over)
     assert "Traceback" not in running.log

@@ -1,6 +1,6 @@
 """Knows one batch's life, for every source: invoke, wait, retry, bisect, divert, settle.
 
-A value machine: `step(now)` answers what to do next, `answered(outcome, now)` takes what came of an invoke. Every
+A value machine: `step(now, wall)` answers what to do next, `answered(outcome, now)` takes what came of an invoke. Every
 record of the batch leaves it exactly once, in a `Settle` or a `Divert`, or is still in `unsettled` when the batch is
 abandoned.
 """

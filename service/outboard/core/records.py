@@ -12,13 +12,6 @@ PAYLOAD_LIMIT = 6_291_456
 Identifier = str | tuple[str, int]
 
 
-class Fate(StrEnum):
-    """How a record left a lane; anything but DELIVERED says why it was not processed by the function."""
-
-    DELIVERED = "delivered"
-    RETURNED = "returned"
-
-
 class DropReason(StrEnum):
     """Why a record was given up: the conditions of AWS's on-failure records."""
 

@@ -105,15 +105,13 @@ class KafkaSource:
         async with asyncio.TaskGroup() as tasks:
             self._member = member = Membership(consumer, lanes, tasks, settings.observer, settings.jitter)
             desk = TopicDesk(
-                *(
-                    consumer,
-                    settings.topic,
-                    member,
-                    Holdings(settings.allowance, settings.observer),
-                    Price(),
-                    settings.observer,
-                    settings.jitter,
-                )
+                consumer=consumer,
+                topic=settings.topic,
+                journal=member,
+                holdings=Holdings(settings.allowance, settings.observer),
+                price=Price(),
+                observer=settings.observer,
+                jitter=settings.jitter,
             )
             member.begin(desk, ClusterFacts(settings.arn, consumer.brokers), settings.first, self._make_feed)
             try:

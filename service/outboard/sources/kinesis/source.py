@@ -130,16 +130,14 @@ class KinesisSource:
             await settings.checkpoints.saved()
         reads = asyncio.Semaphore(max(1, min(_READS, settings.memory // (2 * LARGEST_PAGE))))
         self._desk = ShardDesk(
-            *(
-                stream,
-                facts,
-                self,
-                Holdings(settings.allowance, settings.observer),
-                Price(),
-                reads,
-                settings.observer,
-                settings.jitter,
-            ),
+            stream=stream,
+            facts=facts,
+            journal=self,
+            holdings=Holdings(settings.allowance, settings.observer),
+            price=Price(),
+            reads=reads,
+            observer=settings.observer,
+            jitter=settings.jitter,
             latest=settings.latest,
         )
 

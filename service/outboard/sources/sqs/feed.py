@@ -139,7 +139,7 @@ class SqsFeed:
             messages = await desk.queue.receive(asked, wait, desk.receipts.receive_visibility)
         except CallFailed as failure:
             self._failures += 1
-            desk.observer.polling_failed(failure.code, _with_remedy(failure))
+            desk.observer.polling_failed(failure.code, with_remedy(failure))
         finally:
             count = len(messages or ())
             self._idle, self._backlog = count == 0, count >= asked
@@ -241,7 +241,7 @@ class SqsFeed:
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 
-def _with_remedy(failure: CallFailed) -> str:
+def with_remedy(failure: CallFailed) -> str:
     """The failure for an operator, with what to do where only they can do it."""
     if isinstance(failure, TimedOut):
         return f"ReceiveMessage was not answered in time: {failure.message}"

@@ -10,7 +10,7 @@ from outboard.core.ports import Allowance, Feed, Lane, Lanes, SourceFailed
 from outboard.core.price import Price
 from outboard.events.sqs import QueueFacts
 from outboard.observe.mapping import MappingObserver, MappingState
-from outboard.sources.sqs.feed import Desk, SqsFeed, _with_remedy
+from outboard.sources.sqs.feed import Desk, SqsFeed, with_remedy
 from outboard.sources.sqs.groups import LiveGroups
 from outboard.sources.sqs.queue import MOST_PER_CALL, SqsQueue
 from outboard.sources.sqs.receipts import Receipts
@@ -67,7 +67,7 @@ class SqsSource:
         try:
             attributes = await self._queue.attributes()
         except CallFailed as failure:
-            raise SourceFailed(failure.code, _with_remedy(failure)) from None
+            raise SourceFailed(failure.code, with_remedy(failure)) from None
         receipts = Receipts(self._queue, attributes.visibility_timeout, settings.observer, settings.jitter)
         self._desk = Desk(
             queue=self._queue,
