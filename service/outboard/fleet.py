@@ -81,11 +81,14 @@ class ConfiguredMapping:
         if self._run is None:
             return
         if successor is None:
-            self._run.stop(MappingState.DELETING, "no longer in the configuration; what is under way is finished")
+            state, why = MappingState.DELETING, "no longer in the configuration; what is under way is finished"
         elif successor.enabled:
-            self._run.stop(MappingState.UPDATING, "changed; what is under way is finished, then it starts anew")
+            state, why = MappingState.UPDATING, "changed; what is under way is finished, then it starts anew"
         else:
-            self._run.stop(MappingState.DISABLING, "Enabled is false; what is under way is finished")
+            state, why = MappingState.DISABLING, "Enabled is false; what is under way is finished"
+        # A queue counts what it hands out: given back by one process after the other, all of which take up the same
+        # change, a message would become a dead letter that no function has seen.
+        self._run.stop(state, why, send_what_was_read=self.mapping.source_type is SourceType.SQS)
         self._dropped_at = asyncio.get_running_loop().time()
         self._ends = self._dropped_at + self.mapping.invoke_timeout_seconds + drain_timeout + _LEAVING
         if self._bound is not None:

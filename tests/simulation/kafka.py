@@ -242,6 +242,9 @@ class SimulatedConsumer:
     def fetched(self, partition: int) -> float:
         return self._readings.answered.get(partition, 0.0)
 
+    async def renew(self) -> None:
+        """There are no certificates."""
+
     def trouble(self) -> ConsumerError | None:
         return self._questions.trouble
 

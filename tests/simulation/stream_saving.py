@@ -134,12 +134,16 @@ def _read_to_the_end(life: Stretch, facts: StreamFacts) -> dict[Shard, float]:
     for attempt in facts.attempts_of(life):
         sent[attempt.shard] = max(sent.get(attempt.shard, 0.0), end(attempt, facts.history))
     ends: dict[Shard, float] = {}
+    doubted: set[Shard] = set()  # an end without children is read twice, and the second time may wait for memory
     for read in facts.reads_of(life):
-        if read.over:
+        if not read.over:
+            continue
+        if facts.place.stream.tells_children or read.shard in doubted:
             ends.setdefault(
                 read.shard,
                 max(*(read.exchange.ended or NEVER, facts.safe[read.shard][-1], sent.get(read.shard.id, 0.0))),
             )
+        doubted.add(read.shard)
     return ends
 
 

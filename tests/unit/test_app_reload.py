@@ -7,10 +7,10 @@ import orjson
 import pytest
 
 from outboard.app import Outboard
-from outboard.aws.calls import CallFailed
+from outboard.aws.calls import CallFailed, InvokeReply
 from outboard.config.loading import parse
 from tests.unit.sources.kinesis.fake import FIRST
-from tests.unit.test_app import CLICKS, ORDERS, World, invoked, states
+from tests.unit.test_app import CLICKS, ORDERS, SUCCESS, World, invoked, states
 from tests.unit.virtual import virtual
 
 OTHERS = """  - Name: others
@@ -90,13 +90,36 @@ async def test_a_changed_mapping_drains_as_it_was_and_starts_anew_as_it_is() -> 
         queue.send("m-2", "m-3")
         await asyncio.sleep(1)
         assert states(outboard) == {"orders": "Updating"}
-        await asyncio.sleep(28.5)
+        await asyncio.sleep(31)
         assert states(outboard) == {"orders": "Enabled"}
         assert value(world, "mapping_info", **labels(outboard, batch_size="1")) == 1
+        queue.send("m-4", "m-5")
         await asyncio.sleep(90)
 
-    assert sorted(bodies(world)) == [["m-1"], ["m-2"], ["m-3"]]
-    assert sorted(queue.deleted) == ["m-1", "m-2", "m-3"]
+    # What a long poll under way brings is sent as it was: given back, it would count as received once more.
+    assert sorted(bodies(world)) == [["m-1"], ["m-2", "m-3"], ["m-4"], ["m-5"]]
+    assert sorted(queue.deleted) == ["m-1", "m-2", "m-3", "m-4", "m-5"]
+    assert {message.receives for message in queue.messages.values()} <= {1}
+    assert value(world, "handed_back_events_total", mapping="orders") == 0
+
+
+@virtual
+async def test_what_is_throttled_while_its_mapping_drains_is_given_back_to_the_next() -> None:
+    world = World(ORDERS)
+    world.connections.functions.reply = InvokeReply(429, {}, b'{"message": "Rate Exceeded."}')
+    queue = world.connections.queue("eu-west-1")
+    queue.send("m-1")
+    async with world.running() as outboard:
+        await asyncio.sleep(0.01)
+        assert put(outboard, ORDERS.replace("BatchSize: 5", "BatchSize: 1"))
+        world.connections.functions.reply = SUCCESS
+        await asyncio.sleep(1)
+        assert queue.made("ChangeMessageVisibilityBatch")[0]["Entries"][0]["VisibilityTimeout"] == 0
+        await asyncio.sleep(30)
+        assert states(outboard) == {"orders": "Enabled"}
+
+    assert bodies(world) == [["m-1"], ["m-1"]]
+    assert queue.deleted == ["m-1"]
 
 
 def labels(outboard: Outboard, **more: str) -> dict[str, str]:

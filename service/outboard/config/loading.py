@@ -12,7 +12,7 @@ __all__ = ["FailedMapping", "Loaded", "Texts", "find", "load", "parse", "read"]
 
 _SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 #: The schema for editors may lie beside what it describes.
-_SCHEMA = ".schema.json"
+_SCHEMA = "outboard.schema.json"
 _DEFAULT = Path("configs/outboard.yaml")
 
 
@@ -68,7 +68,7 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         path.stat()  # a missing file is told from one that cannot be read
         return [path]
-    entries = (entry for entry in path.iterdir() if not entry.name.endswith(_SCHEMA))
+    entries = (entry for entry in path.iterdir() if entry.name != _SCHEMA)
     found = (entry for entry in entries if entry.suffix.lower() in _SUFFIXES)
     # A link that leads nowhere is a problem to be told of; a pipe would be waited for.
     return sorted(it for it in found if not it.name.startswith(".") and (it.is_file() or not it.exists()))

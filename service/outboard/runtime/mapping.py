@@ -69,8 +69,11 @@ class MappingRun:
     def _observer(self) -> MappingObserver:
         return self._work.observer
 
-    def stop(self, state: MappingState = MappingState.DISABLING, why: str = "draining") -> None:
-        """Soft stop: finish the invokes under way, hand back the rest. Until that is done it is in `state`."""
+    def stop(
+        self, state: MappingState = MappingState.DISABLING, why: str = "draining", *, send_what_was_read: bool = False
+    ) -> None:
+        """Soft stop: finish the invokes under way, hand back the rest or send it once. Until then it is in `state`."""
+        self._work.ending.sends_what_was_read = send_what_was_read
         self._stop.request()
         self._observer.state(state, why)
         if self._source is not None:

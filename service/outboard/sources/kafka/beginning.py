@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Mapping
 
-from outboard.sources.kafka.consumer import Consumer, Earliest, Start
+from outboard.sources.kafka.consumer import Consumer, Earliest, Latest, Start
 
 #: Seconds for the member that is to give the start, until each member gives that of its own partitions: it may be
 #: somebody else's program. And how old what it knows of the group may be by then, which must be much less.
@@ -13,7 +13,7 @@ _FRESH = 15.0
 
 class FirstStart:
     """Where a mapping begins in what the group has no offset for. It outlives the source, which is made anew after each
-    failure: what was begun once, or was not there when the mapping began, is read from its beginning.
+    failure: what comes after LATEST was begun once, or was not there when it was to be, is read from its beginning.
     """
 
     def __init__(self, start: Start) -> None:
@@ -21,7 +21,8 @@ class FirstStart:
 
     def is_over(self) -> None:
         """Whatever has no offset from now on, the whole of a topic that was made anew included, is new."""
-        self.start = Earliest()
+        if isinstance(self.start, Latest):
+            self.start = Earliest()
 
 
 class Beginning:
@@ -41,6 +42,8 @@ class Beginning:
         """Where to read on in the `wanted` ones of those that are `assigned`; None: that is not known yet, or it is not
         the same generation `still`. Raises `ConsumerError`.
         """
+        if not wanted:
+            return {}
         asked = self._now()
         known = await self._consumer.committed(wanted)
         if wanted - known.keys():

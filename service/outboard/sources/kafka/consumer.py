@@ -102,7 +102,9 @@ class Consumer(Protocol):
         """Read on from there, and read at all: this ends a pause."""
 
     def pause(self, partition: int) -> None:
-        """Fetch no more of it, and forget what was fetched and not taken, until the next `seek`."""
+        """Fetch no more of it until the next `seek`, and forget what was fetched and not taken; what is on its way may
+        still be kept.
+        """
 
     async def take(self, partition: int, limit: int, seconds: float) -> Sequence[Message]:
         """Up to `limit` records, waiting for so long; empty: none came. While the group is divided anew it waits.
@@ -120,6 +122,9 @@ class Consumer(Protocol):
 
     def trouble(self) -> "ConsumerError | None":
         """What is wrong with the way to the cluster, if anything has been since a fetch was last answered."""
+
+    async def renew(self) -> None:
+        """Find out anew whom to trust: certificates are rotated while we run."""
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         """Make these the group's offsets: where to read on in partitions that are ours. Raises `NotOurs` once the group

@@ -19,9 +19,12 @@ from outboard.sources.kafka.consumer import ConsumerError, NotOurs
 #: Seconds that one question to the cluster may take.
 PATIENCE = 15.0
 
+#: OpenSSL's name for a certificate that nobody whom we trust has signed.
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+
 #: What helps, by what is wrong with the way to the cluster.
 REMEDIES = {
-    "CERTIFICATE_VERIFY_FAILED": "name the CA that signed the brokers' certificates as SERVER_ROOT_CA_CERTIFICATE in "
+    UNTRUSTED: "name the CA that signed the brokers' certificates as SERVER_ROOT_CA_CERTIFICATE in "
     "SourceAccessConfigurations",
 }
 

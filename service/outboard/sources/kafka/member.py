@@ -33,6 +33,7 @@ from outboard.sources.kafka.consumer import (
     Since,
     Start,
 )
+from outboard.sources.kafka.tls import trust
 
 #: A member that says nothing for so long is taken for dead, and how often it says something; milliseconds.
 SESSION_MS = 10_000
@@ -57,10 +58,13 @@ _TROUBLE_LASTS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How a cluster is reached: `brokers` as HOST:PORT joined by commas; without `tls` in the clear."""
+    """How a cluster is reached: `brokers` as HOST:PORT joined by commas; without `tls` in the clear. `ca`: the
+    certificates, as PEM, of those whom `tls` trusts, if not the system's.
+    """
 
     brokers: str
     tls: ssl.SSLContext | None = None
+    ca: str | None = None
 
 
 class GroupMember:
@@ -73,10 +77,12 @@ class GroupMember:
         self._find_way = way
         self._consumer: Any = None  # an AIOKafkaConsumer, from `start` on
         self._said: tuple[float, ConsumerError] | None = None
+        self._tls: ssl.SSLContext | None = None
         self.brokers = spec.brokers
 
     async def start(self) -> None:
         way = await self._find_way()
+        self._tls = way.tls
         self.brokers = way.brokers
         complaints.listen()
         # Whatever the library starts inherits this context, and with it who is told of its errors.
@@ -228,6 +234,10 @@ class GroupMember:
             self._said = None
             return None
         return said
+
+    async def renew(self) -> None:
+        if self._tls is not None and (ca := (await self._find_way()).ca):
+            trust(self._tls, ca)
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         if not library.is_member(self._consumer):

@@ -15,6 +15,7 @@ from outboard.sources.interruption import Interruption
 from outboard.sources.kafka.beginning import FirstStart
 from outboard.sources.kafka.consumer import Consumer, ConsumerError, FetchLimits
 from outboard.sources.kafka.desk import TopicDesk, fetch_limits
+from outboard.sources.kafka.errors import UNTRUSTED
 from outboard.sources.kafka.feed import PartitionFeed
 from outboard.sources.kafka.membership import Membership
 
@@ -22,8 +23,8 @@ from outboard.sources.kafka.membership import Membership
 _LOOK_EVERY = 1.0
 _TOPIC_EVERY = 10.0
 
-#: Seconds of trouble, without any fetch answered, after which the consumer is made anew.
-_LONG = 90.0
+#: Seconds between two looks for other certificates while the brokers' own are not trusted.
+_RENEW_EVERY = 30.0
 
 #: Seconds for leaving the group once the time to drain is over.
 _LAST_MOMENT = 0.5
@@ -68,7 +69,7 @@ class KafkaSource:
         self._interruption = Interruption()
         self._failures = 0
         self._trouble: ConsumerError | None = None
-        self._troubled_since = 0.0
+        self._renew_at = 0.0
         self._now = asyncio.get_running_loop().time
 
     def stop(self) -> None:
@@ -149,7 +150,8 @@ class KafkaSource:
             failures += 1
             settings.first.is_over()  # whatever it will hold was written after the mapping began
             settings.observer.source_failed(
-                "UnknownTopic", f"there is no topic {settings.topic}; create it, or correct Topics"
+                "UnknownTopic",
+                f"there is no topic {settings.topic} that we may see; create it, grant Describe on it, or correct Topics",
             )
             await asyncio.sleep(min(_TOPIC_EVERY, backoff.delay(failures, settings.jitter())))
         return partitions
@@ -172,7 +174,7 @@ class KafkaSource:
     async def _look(self) -> None:
         """Take up what was assigned, and see how the way to the cluster is."""
         assert self._member is not None
-        self._tell_trouble()
+        await self._tell_trouble()
         try:
             await self._member.take_up()
         except ConsumerError as error:
@@ -183,10 +185,8 @@ class KafkaSource:
         else:
             self._failures = 0
 
-    def _tell_trouble(self) -> None:
-        """What lasts from one look to the next is no hiccup of a rebalance any more; what lasts long is tried with a
-        new consumer, which finds out anew where the brokers are and whom to trust.
-        """
+    async def _tell_trouble(self) -> None:
+        """What lasts from one look to the next is no hiccup of a rebalance any more."""
         assert self._consumer is not None
         assert self._member is not None
         before, self._trouble = self._trouble, self._consumer.trouble() or self._member.trouble()
@@ -194,9 +194,11 @@ class KafkaSource:
             if before is not None:
                 self._settings.observer.polled(0, 0, 0.0)
             return
-        if before is None:
-            self._troubled_since = self._now()
-        if self._trouble.fatal or self._now() - self._troubled_since > _LONG:
+        if self._trouble.fatal:
             raise SourceFailed(self._trouble.error_type, self._trouble.message)
         if before is not None:
             self._settings.observer.polling_failed(self._trouble.error_type, self._trouble.message)
+        if self._trouble.error_type == UNTRUSTED and self._now() >= self._renew_at:
+            self._renew_at = self._now() + _RENEW_EVERY
+            with suppress(ConsumerError):  # the trouble is told of already
+                await self._consumer.renew()

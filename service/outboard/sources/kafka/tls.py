@@ -29,6 +29,15 @@ def ssl_context(ca_pem: str | None) -> ssl.SSLContext:
     return context
 
 
+def trust(context: ssl.SSLContext, ca_pem: str) -> None:
+    """From the next connection on, trust these too. Raises `ConsumerError`."""
+    try:
+        for each in _certificates(ca_pem):
+            context.load_verify_locations(cadata=each)
+    except ssl.SSLError:
+        raise _bad("holds a certificate that cannot be read") from None
+
+
 def _certificates(pem: str) -> list[bytes]:
     """As DER, all that are in a text, whatever stands between them. Consoles and environment variables make blanks, or
     a backslash and an n, of the line breaks that OpenSSL insists on.

@@ -30,4 +30,4 @@ async def way_to(spec: ConsumerSpec, calls: SdkCalls) -> Way:
             pem = certificate_in(await read_secret(spec.ca, secret_manager(calls)), spec.ca)
     except CallFailed as failure:
         raise ConsumerError(failure.code, failure.message, fatal=True) from None
-    return Way(brokers, ssl_context(pem) if spec.tls else None)
+    return Way(brokers, ssl_context(pem) if spec.tls else None, pem)

@@ -163,23 +163,29 @@ class SqsFeed:
         return admitted
 
     def _rendered(self, messages: Sequence[Mapping[str, Any]]) -> list[Record]:
-        facts = self._desk.facts
         try:
-            return [render(message, facts) for message in messages]
+            return [render(message, self._desk.facts) for message in messages]
         except _UNREADABLE:
-            pass
-        records, unreadable = [], list[Mapping[str, Any]]()
+            return self._readable(messages)
+
+    def _readable(self, messages: Sequence[Mapping[str, Any]]) -> list[Record]:
+        """What cannot be read is left to the queue, and on a FIFO queue with it what follows in its group."""
+        desk = self._desk
+        records, left, groups = list[Record](), list[str](), set[str | None]()
         for message in messages:
+            group = _group(message) if desk.facts.fifo else ""
             try:
-                if unreadable and facts.fifo:  # of which group it is, nobody knows
-                    unreadable.append(message)
-                else:
-                    records.append(render(message, facts))
+                if groups and (group in groups or None in groups):
+                    left.append(message["ReceiptHandle"])
+                    continue
+                records.append(render(message, desk.facts))
             except _UNREADABLE as error:
-                unreadable.append(message)
+                left.append(message["ReceiptHandle"])
+                if desk.facts.fifo:
+                    groups.add(group)
                 what = f"message {message['MessageId']} is not what SQS documents ({error!r}); it is left to the queue"
-                self._desk.observer.call_failed("ReceiveMessage", "UnreadableMessage", what)
-        self._desk.receipts.leave([message["ReceiptHandle"] for message in unreadable])
+                desk.observer.call_failed("ReceiveMessage", "UnreadableMessage", what)
+        desk.receipts.leave(left)
         return records
 
     def _charge(self, granted: int, records: Sequence[Record]) -> None:
@@ -239,6 +245,13 @@ class SqsFeed:
 
 #: What comes of rendering a message whose parts are not what they should be.
 _UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+
+
+def _group(message: Mapping[str, Any]) -> str | None:
+    """A message's group; None if it cannot be told."""
+    attributes = message.get("Attributes")
+    found = attributes.get("MessageGroupId") if isinstance(attributes, dict) else None
+    return found if isinstance(found, str) else None
 
 
 def with_remedy(failure: CallFailed) -> str:

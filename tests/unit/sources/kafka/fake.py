@@ -206,6 +206,9 @@ class FakeConsumer:
     def trouble(self) -> ConsumerError | None:
         return self.wrong
 
+    async def renew(self) -> None:
+        await self._do("renew")
+
     async def give_start(self, offsets: Mapping[int, int]) -> None:
         await self._do("give start")
         self.topic.commits.append((elapsed(), dict(offsets)))

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from outboard.sources.kafka.beginning import Beginning, FirstStart
-from outboard.sources.kafka.consumer import Latest, NotOurs
+from outboard.sources.kafka.consumer import Earliest, Latest, NotOurs, Since
 from tests.unit.sources.kafka.fake import FakeConsumer, FakeTopic
 from tests.unit.virtual import virtual
 
@@ -116,3 +116,23 @@ async def test_a_topic_that_was_made_anew_is_read_from_its_beginning() -> None:
     topic.group = {}
 
     assert await beginning.positions(ALL, ALL, lambda: True) == {0: 0, 1: 0, 2: 0}
+
+
+@virtual
+async def test_a_member_without_partitions_has_begun_nothing() -> None:
+    topic = FakeTopic(2)
+    topic.put(0, "old")
+    first = FirstStart(Latest())
+
+    assert await Beginning(FakeConsumer(topic), first).positions(frozenset(), frozenset(), lambda: True) == {}
+    assert first.start == Latest()
+
+
+def test_only_latest_ends_with_the_first_start() -> None:
+    starts = []
+    for start in (Latest(), Since(5.0), Earliest()):
+        first = FirstStart(start)
+        first.is_over()
+        starts.append(first.start)
+
+    assert starts == [Earliest(), Since(5.0), Earliest()]

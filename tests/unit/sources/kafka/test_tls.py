@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from outboard.sources.kafka.consumer import ConsumerError
-from outboard.sources.kafka.tls import ssl_context
+from outboard.sources.kafka.tls import ssl_context, trust
 from tests.unit.aws.certificates import Authority
 
 REMEDY = "write it as PEM, from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----"
@@ -57,6 +57,17 @@ async def test_every_authority_that_is_given_is_trusted(authority, other):
 
     await shaken(authority.server(), context)
     await shaken(other.server(), context)
+
+
+async def test_an_authority_that_is_given_later_is_trusted_from_the_next_connection_on(authority, other):
+    context = ssl_context(pem(authority))
+    trust(context, pem(other))
+    trust(context, pem(other))
+
+    await shaken(other.server(), context)
+    await shaken(authority.server(), context)
+    with pytest.raises(ConsumerError, match="holds no certificate"):
+        trust(context, "")
 
 
 async def test_brokers_of_another_authority_are_not(authority, other):

@@ -526,6 +526,19 @@ async def test_a_message_that_cannot_be_read_is_left_to_the_queue_and_said(
 
 
 @virtual
+async def test_other_groups_go_on_behind_a_message_that_cannot_be_read() -> None:
+    scene = Scene(fifo=True)
+    scene.sqs.send("a-1", "a-2", group="A")
+    scene.sqs.send("b-1", group="B")
+    messages = [{**described(message), "ReceiptHandle": message.identifier} for message in scene.sqs.messages.values()]
+    messages[0]["MessageAttributes"] = {"a": {}}
+    scene.sqs.answers["ReceiveMessage"] = [lambda _: {"Messages": messages}]
+
+    assert named(await read(SqsFeed(scene.desk))) == ["b-1"]
+    assert scene.stage.value("returned_events_total") == 2
+
+
+@virtual
 async def test_a_group_that_is_alive_in_one_poller_is_not_admitted_to_another() -> None:
     scene = Scene(fifo=True)
     scene.sqs.send("a-1", group="A")
