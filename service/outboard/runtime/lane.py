@@ -138,13 +138,8 @@ class BatchLane:
                 case Invoke() if step.attempt + delivery.failures > 1 and (gone := self._feed.lapsed(step.records)):
                     delivery.taken_back(gone)
                 case Wait() | Invoke():
-                    tried = self._last.requested and delivery.failures > 0
-                    if (
-                        self._stop.requested
-                        or tried
-                        or isinstance(step, Wait)
-                        or not await self._invoke(delivery, step)
-                    ):
+                    over = self._stop.requested or (self._last.requested and delivery.failures > 0)
+                    if over or isinstance(step, Wait) or not await self._invoke(delivery, step):
                         await self._let_go(delivery)
                         break
                 case Settled():

@@ -149,10 +149,10 @@ class KafkaSource:
         while not (partitions := await consumer.partitions()):
             failures += 1
             settings.first.is_over()  # whatever it will hold was written after the mapping began
-            settings.observer.source_failed(
-                "UnknownTopic",
-                f"there is no topic {settings.topic} that we may see; create it, grant Describe on it, or correct Topics",
+            missing = (
+                f"there is no topic {settings.topic} that we may see; create it, grant Describe, or correct Topics"
             )
+            settings.observer.source_failed("UnknownTopic", missing)
             await asyncio.sleep(min(_TOPIC_EVERY, backoff.delay(failures, settings.jitter())))
         return partitions
 
