@@ -67,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--live", action="store_true", help="also ask each source, and each function by a dry run")
     check.set_defaults(command=_check)
 
+    _add_demo(commands)
+    return parser
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     demo = commands.add_parser(
         "demo",
         help="watch it work on this machine, without an account",
@@ -78,7 +83,6 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--port", type=_port, default=None, help="the status port; default: any free one")
     demo.add_argument("--keep", action="store_true", help="keep the folder with the configuration and the logs")
     demo.set_defaults(command=_demo)
-    return parser
 
 
 def _positive(text: str) -> float:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from outboard.sources.kafka.consumer import Consumer, ConsumerSpec, FetchLimits
-from outboard.sources.kafka.member import GroupMember, Way
+from outboard.sources.kafka.consumer import Consumer, ConsumerSpec, FetchLimits, Way
+from outboard.sources.kafka.member import GroupMember
 from tests import consumer_suite
 from tests.consumer_suite import BEHAVIOURS
 from tests.servers.topics import Topic, Topics

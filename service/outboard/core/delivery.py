@@ -70,9 +70,8 @@ class Divert:
 
 @dataclass(frozen=True, slots=True)
 class Settle:
-    """Delivered records may be checkpointed or deleted now; returned ones go back to their source.
-
-    `too_large`: what goes back is a record that no invoke can carry.
+    """Delivered records may be checkpointed or deleted now; returned ones go back to their source, `too_large` if they
+    are a record that no invoke can carry.
     """
 
     delivered: Sequence[Record] = ()
@@ -97,9 +96,8 @@ class _Segment:
 
 
 class Delivery:
-    """One batch on its way. `jitter()` is a random number in [0, 1). Counters die with the process, as on AWS.
-
-    `splits` counts how often a part of it was halved.
+    """One batch on its way. `jitter()` is a random number in [0, 1); `splits` counts how often a part of it was halved.
+    Counters die with the process, as on AWS.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from outboard.observe.trouble import Failure, Place, Trouble, Work, shown
 
 
 class Answers:
-    """What the function made of one mapping's batches. `where` says which: lane, positions, request."""
+    """What the function made of one mapping's batches: each is told of once."""
 
     def __init__(
         self,
@@ -30,8 +30,8 @@ class Answers:
         self._warnings = Warnings(log, burst=3)
         self.last_result = LastResult.NOTHING_YET
 
-    def ended(self, outcome: Outcome, events: int, seconds: float, *, lane: str, positions: str) -> None:
-        """In success, or in failure of all its events."""
+    def invoked(self, outcome: Outcome, events: int, seconds: float, *, lane: str, positions: str) -> None:
+        """An invoke ended in success or in failure of all its events; `positions` says which they were."""
         if isinstance(outcome, Succeeded):
             self._invoking.successes.inc()
             self._invoking.invoke_seconds.observe(seconds)
@@ -45,16 +45,18 @@ class Answers:
         self._failed(why.ended, self.failure(outcome), events, seconds, lane, positions)
 
     def partially_failed(
-        self, failed: int, delivered: int, seconds: float, *, lane: str, positions: str, request_id: str
+        self, failed: int, delivered: int, seconds: float, *, lane: str, positions: str, request_id: str = ""
     ) -> None:
-        """The function reported `failed` events in batchItemFailures."""
+        """The function reported `failed` events in batchItemFailures; `positions` says which."""
         self._invoking.item_failures.inc(failed)
         message = f"The function reported {failed} of {failed + delivered} events as failed."
         failure = Failure(self._clock(), "BatchItemFailures", message, request_id)
         self._failed(InvokeOutcome.PARTIAL_FAILURE, failure, failed, seconds, lane, positions)
 
-    def invalid(self, reason: str, events: int, seconds: float, *, lane: str, positions: str, request_id: str) -> None:
-        """The function's answer breaks the rules of ReportBatchItemFailures."""
+    def response_invalid(
+        self, reason: str, events: int, seconds: float, *, lane: str, positions: str, request_id: str = ""
+    ) -> None:
+        """The function's answer breaks the rules of ReportBatchItemFailures, so that all its events count as failed."""
         self._invoking.invoke_errors[InvokeError.INVALID_RESPONSE].inc()
         failure = Failure(self._clock(), "InvalidResponse", shown(reason), request_id)
         self._failed(InvokeOutcome.INVALID_RESPONSE, failure, events, seconds, lane, positions)

@@ -46,7 +46,9 @@ class MappingObserver:
         self._answers = Answers(self._invoking, self._trouble, self._log, clock, self._lane_word)
         self._saving = Saving(self._positions, self._trouble, self._log, clock)
         self._group = group = GroupFacts(self._series, self._saving, self._log, clock)
-        # What is told of positions being saved, and of a consumer group; each is described there.
+        # What is told of answers, of positions being saved, and of a consumer group; each is described there.
+        self.invoked, self.partially_failed = self._answers.invoked, self._answers.partially_failed
+        self.response_invalid = self._answers.response_invalid
         self.checkpoint_failed, self.checkpoint_saved = self._saving.failed, self._saving.succeeded
         self.rebalanced, self.offset_lag, self.committed = group.rebalanced, group.offset_lag, group.committed
         self.discarded, self.expired = group.discarded, group.expired
@@ -159,23 +161,6 @@ class MappingObserver:
         """A batch was split in two."""
         self._invoking.bisections.inc()
         self._log.debug("batch bisected")
-
-    def invoked(self, outcome: Outcome, events: int, seconds: float, *, lane: str, positions: str) -> None:
-        """An invoke ended in success or in failure of all its events; `positions` says which they were."""
-        self._answers.ended(outcome, events, seconds, lane=lane, positions=positions)
-
-    def partially_failed(
-        self, failed: int, delivered: int, seconds: float, *, lane: str, positions: str, request_id: str = ""
-    ) -> None:
-        """The function reported `failed` events in batchItemFailures; `positions` says which."""
-        where = {"lane": lane, "positions": positions, "request_id": request_id}
-        self._answers.partially_failed(failed, delivered, seconds, **where)
-
-    def response_invalid(
-        self, reason: str, events: int, seconds: float, *, lane: str, positions: str, request_id: str = ""
-    ) -> None:
-        """The function's answer breaks the rules of ReportBatchItemFailures, so that all its events count as failed."""
-        self._answers.invalid(reason, events, seconds, lane=lane, positions=positions, request_id=request_id)
 
     @property
     def last_result(self) -> str:

@@ -65,15 +65,15 @@ class BatchLane:
         self._work = work
         self._batcher = Batcher(work.limits)
         self._stop = Stop()  # nothing more is sent
-        self._last = Stop()  # nothing is tried again
+        self._asked = Stop()  # nothing is tried again
         self._ended = asyncio.Event()
         self._failed_batches = 0  # in a row, of which the function delivered nothing
         self._failing_since: float | None = None  # epoch seconds
-        self._last_outcome: Outcome | None = None
+        self._last: Outcome | None = None
         self._now = asyncio.get_running_loop().time
 
     def stop(self) -> None:
-        self._last.request()
+        self._asked.request()
         if not self._work.ending.sends_what_was_read:
             self._stop.request()
         self._feed.stop()
@@ -87,7 +87,7 @@ class BatchLane:
                 await self._deliver(batch)
                 if self._failed_batches > 1 and not len(self._batcher):
                     pause = backoff.delay(self._failed_batches - 1, self._work.jitter())
-                    await self._last.sleep(min(_LONGEST_PAUSE, pause))
+                    await self._asked.sleep(min(_LONGEST_PAUSE, pause))
             await self._release(self._batcher.remove(lambda _: True))
         except asyncio.CancelledError:
             # The time to drain is over: what was never sent goes back all the same, which takes one call.
@@ -133,12 +133,12 @@ class BatchLane:
                 case Divert():
                     progress |= self._progressed(True)
                     await self._give_up(step)
-                case Wait() if not self._last.requested:
-                    await self._last.sleep(step.until - self._now())
+                case Wait() if not self._asked.requested:
+                    await self._asked.sleep(step.until - self._now())
                 case Invoke() if step.attempt + delivery.failures > 1 and (gone := self._feed.lapsed(step.records)):
                     delivery.taken_back(gone)
                 case Wait() | Invoke():
-                    over = self._stop.requested or (self._last.requested and delivery.failures > 0)
+                    over = self._stop.requested or (self._asked.requested and delivery.failures > 0)
                     if over or isinstance(step, Wait) or not await self._invoke(delivery, step):
                         await self._let_go(delivery)
                         break
@@ -161,8 +161,8 @@ class BatchLane:
         to its batch.
         """
         self._failed_batches += 1
-        if self._failed_batches > 1 and self._last_outcome is not None:
-            self._tell_blocked(self._last_outcome, batch, lapses=_FORGIVEN_AFTER)
+        if self._failed_batches > 1 and self._last is not None:
+            self._tell_blocked(self._last, batch, lapses=_FORGIVEN_AFTER)
 
     async def _let_go(self, delivery: Delivery) -> None:
         """Stopped: what no function has is handed back; what one may have is left to its source, like a failed one."""
@@ -195,7 +195,7 @@ class BatchLane:
         if delivery.splits > splits:
             work.observer.bisected()
         self._tell(outcome, verdict, records, ended - started)
-        self._last_outcome = outcome
+        self._last = outcome
         if self._failing_since is None and not isinstance(verdict, AllDelivered):
             self._failing_since = work.wall()
         if delivery.failures > 1:

@@ -1,5 +1,6 @@
 """Knows the shape through which a Kafka source reads: a member of one consumer group, reading one topic."""
 
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -59,6 +60,17 @@ class ConsumerSpec:
     arn: str | None = None
     ca: str | None = None
     role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a cluster is reached: `brokers` as HOST:PORT joined by commas; without `tls` in the clear. `ca`: the
+    certificates, as PEM, of those whom `tls` trusts, if not the system's.
+    """
+
+    brokers: str
+    tls: ssl.SSLContext | None = None
+    ca: str | None = None
 
 
 class Group(Protocol):

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, assert_never
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
@@ -32,6 +30,7 @@ from outboard.sources.kafka.consumer import (
     OffsetOutOfRange,
     Since,
     Start,
+    Way,
 )
 from outboard.sources.kafka.tls import trust
 
@@ -56,17 +55,6 @@ _LEAVING = 5.0
 _TROUBLE_LASTS = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """How a cluster is reached: `brokers` as HOST:PORT joined by commas; without `tls` in the clear. `ca`: the
-    certificates, as PEM, of those whom `tls` trusts, if not the system's.
-    """
-
-    brokers: str
-    tls: ssl.SSLContext | None = None
-    ca: str | None = None
-
-
 class GroupMember:
     """One member, from `start` to `stop`."""
 
@@ -77,12 +65,11 @@ class GroupMember:
         self._find_way = way
         self._consumer: Any = None  # an AIOKafkaConsumer, from `start` on
         self._said: tuple[float, ConsumerError] | None = None
-        self._tls: ssl.SSLContext | None = None
+        self._way: Way | None = None
         self.brokers = spec.brokers
 
     async def start(self) -> None:
-        way = await self._find_way()
-        self._tls = way.tls
+        self._way = way = await self._find_way()
         self.brokers = way.brokers
         complaints.listen()
         # Whatever the library starts inherits this context, and with it who is told of its errors.
@@ -236,8 +223,11 @@ class GroupMember:
         return said
 
     async def renew(self) -> None:
-        if self._tls is not None and (ca := (await self._find_way()).ca):
-            trust(self._tls, ca)
+        if self._way is None or self._way.tls is None or self._way.ca is None:
+            return  # what the system trusts is the system's business
+        found = await self._find_way()
+        if found.ca is not None:
+            trust(self._way.tls, found.ca)
 
     async def commit(self, offsets: Mapping[int, int]) -> None:
         if not library.is_member(self._consumer):

@@ -40,7 +40,7 @@ class KafkaSettings:
     Attributes:
         arn: the cluster's; None for a self-managed one.
         first: where to start if the group has no offsets, as of now.
-        memory: bytes that all mappings together may hold.
+        memory: this mapping's part of the bytes that all mappings may hold.
     """
 
     topic: str

@@ -7,8 +7,8 @@ from outboard.aws.calls import CallFailed
 from outboard.aws.msk import bootstrap_brokers
 from outboard.aws.secrets import certificate_in, read_secret, secret_manager
 from outboard.config.arns import Arn
-from outboard.sources.kafka.consumer import Consumer, ConsumerError, ConsumerSpec, FetchLimits
-from outboard.sources.kafka.member import GroupMember, Way
+from outboard.sources.kafka.consumer import Consumer, ConsumerError, ConsumerSpec, FetchLimits, Way
+from outboard.sources.kafka.member import GroupMember
 from outboard.sources.kafka.tls import ssl_context
 
 

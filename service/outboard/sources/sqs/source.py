@@ -69,21 +69,7 @@ class SqsSource:
         except CallFailed as failure:
             raise SourceFailed(failure.code, with_remedy(failure)) from None
         receipts = Receipts(self._queue, attributes.visibility_timeout, settings.observer, settings.jitter)
-        self._desk = Desk(
-            queue=self._queue,
-            facts=settings.facts,
-            receipts=receipts,
-            groups=LiveGroups(),
-            allowance=settings.allowance,
-            pace=self,
-            observer=settings.observer,
-            jitter=settings.jitter,
-            window=settings.window,
-            price=Price(),
-            receives=asyncio.Semaphore(
-                max(1, settings.memory // (2 * MOST_PER_CALL * attributes.maximum_message_size))
-            ),
-        )
+        self._desk = self._made(receipts, attributes.maximum_message_size)
         self._receipts = receipts
         settings.observer.state(MappingState.ENABLED, "")
         self._lanes = lanes
@@ -98,6 +84,23 @@ class SqsSource:
                 await next(iter(self._open)).ended()
                 await asyncio.sleep(0)
             keeper.cancel()
+
+    def _made(self, receipts: Receipts, largest: int) -> Desk:
+        """What the pollers share, of a queue whose messages have `largest` bytes at most."""
+        settings = self._settings
+        return Desk(
+            queue=self._queue,
+            facts=settings.facts,
+            receipts=receipts,
+            groups=LiveGroups(),
+            allowance=settings.allowance,
+            pace=self,
+            observer=settings.observer,
+            jitter=settings.jitter,
+            window=settings.window,
+            price=Price(),
+            receives=asyncio.Semaphore(max(1, settings.memory // (2 * MOST_PER_CALL * largest))),
+        )
 
     def _add_poller(self) -> None:
         self._opened += 1

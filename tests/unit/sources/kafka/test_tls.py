@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from outboard.sources.kafka.consumer import ConsumerError
+from outboard.sources.kafka.consumer import ConsumerError, ConsumerSpec, FetchLimits, Way
+from outboard.sources.kafka.member import GroupMember
 from outboard.sources.kafka.tls import ssl_context, trust
 from tests.unit.aws.certificates import Authority
 
@@ -68,6 +69,25 @@ async def test_an_authority_that_is_given_later_is_trusted_from_the_next_connect
     await shaken(authority.server(), context)
     with pytest.raises(ConsumerError, match="holds no certificate"):
         trust(context, "")
+
+
+async def test_a_member_trusts_whom_its_certificates_name_by_now(authority, other):
+    named, context = [pem(authority)], ssl_context(pem(authority))
+
+    async def way():
+        return Way("127.0.0.1:1", context if len(named) == 1 else ssl_context(named[-1]), named[-1])
+
+    spec = ConsumerSpec("m", "u", "trades", "group", "127.0.0.1:1", tls=True, ca="env:CA")
+    member = GroupMember(spec, FetchLimits(65_536, 65_536), way)
+    await member.renew()  # not started: nothing to renew
+    with pytest.raises(ConsumerError):
+        await member.start()
+    named.append(pem(other))
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await shaken(other.server(), context)
+    await member.renew()
+
+    await shaken(other.server(), context)
 
 
 async def test_brokers_of_another_authority_are_not(authority, other):

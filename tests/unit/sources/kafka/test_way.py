@@ -5,8 +5,7 @@ import ssl
 import pytest
 
 from outboard.aws.calls import Refused
-from outboard.sources.kafka.consumer import ConsumerError, ConsumerSpec
-from outboard.sources.kafka.member import Way
+from outboard.sources.kafka.consumer import ConsumerError, ConsumerSpec, Way
 from outboard.sources.kafka.way import way_to
 from tests.unit.aws.certificates import Authority
 
