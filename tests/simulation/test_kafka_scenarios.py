@@ -1,6 +1,7 @@
 """Topics and groups in worlds that say what happens in them, so that more can be asked of the service than of any world."""
 
 from tests.simulation.functions import Behaviour
+from tests.simulation.loop import START
 from tests.simulation.plans import Interruption, Load, MappingPlan, Plan, TopicPlan
 from tests.simulation.worlds import Verdict, simulate
 
@@ -67,6 +68,25 @@ def test_what_an_invoke_of_half_a_minute_has_done_counts_although_the_group_did_
     assert verdict.violations == []
     assert len(verdict.history.attempts) == 1
     assert [one.offset for one in verdict.history.commits][-1] == 1
+
+
+def test_a_function_of_twelve_minutes_keeps_its_partition_and_is_invoked_once_through_a_rebalance() -> None:
+    minutes = 12 * 60.0
+    mapping = _mapping(partitions=1, load=_load(1, 0.0), invoke_timeout=900)
+    mapping.behaviour = Behaviour(shortest=minutes, longest=minutes)
+    mapping.source.divisions = [300.0]  # type: ignore[union-attr]
+
+    verdict = simulate(_world(mapping, trouble_ends=minutes + 60.0))
+
+    history = verdict.history
+    assert verdict.violations == []
+    assert len(history.attempts) == 1
+    assert history.evictions == [], "taken for dead although its session is seconds long"
+    before, after, *_ = history.ownerships
+    assert before.asked is not None
+    assert START + 300.0 <= before.asked <= START + 304.0
+    assert after.since - before.asked < 26.0  # 20 s for the invoke, a commit, and the group's own time
+    assert [one.offset for one in history.commits][-1] == 1
 
 
 def test_a_record_that_always_fails_blocks_its_partition_alone() -> None:
