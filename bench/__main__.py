@@ -35,7 +35,7 @@ from bench.results import (
 )
 from bench.stage import Stage, Stuck, stage
 from bench.streams import Stream, StreamScript, StreamService, StreamSubject, preloaded
-from bench.topics import TopicScript, TopicService, TopicSubject
+from bench.topics import Topic, TopicScript, TopicService, TopicSubject
 from bench.topics import preloaded as preloaded_topic
 
 _PAGE = REPOSITORY / "docs" / "performance.md"
@@ -63,7 +63,7 @@ class Plan:
     idle_mappings: int = 200
 
 
-FULL = Plan(20_000, 2, 16_000, 15.0, 15.0, 40.0, 5, 60_000, 8_000, 400_000)
+FULL = Plan(20_000, 3, 16_000, 15.0, 15.0, 40.0, 5, 60_000, 8_000, 400_000)
 QUICK = Plan(4_000, 1, 8_000, 5.0, 6.0, 20.0, 2, 20_000, 8_000, 60_000)
 
 
@@ -166,7 +166,15 @@ def _run_topic(made: Stage, plan: Plan, results: Results) -> Results:
             }
             what = f"topic of {topic.records:,}, batches of {batch}"
             drains[batch] = _in_turn(what, TOPIC_DELAY, plan.rounds, runs)
-    return replace(results, topic_records=plan.topic_records, topic_drains=drains)
+        shares = {batch: _topic_shares(made, batch, topic) for batch in drains}
+    return replace(results, topic_records=plan.topic_records, topic_drains=drains, topic_shares=shares)
+
+
+def _topic_shares(made: Stage, batch: int, topic: Topic) -> Mapping[str, float]:
+    _say(f"topic of {topic.records:,}, batches of {batch}: where the time goes")
+    seen = measures.topic_shares(made, _TOPIC_SUBJECTS[0], TOPIC_DELAY, batch, topic)
+    _say("  " + (", ".join(f"{share:.0%} {part}" for part, share in seen.items()) or "py-spy may not watch it here"))
+    return seen
 
 
 def _in_turn(what: str, delay: int, rounds: int, runs: Mapping[str, Callable[[], Drain]]) -> Drains:

@@ -1,16 +1,17 @@
 """How each figure is measured."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 from tests.servers.processes import Child
 
+from bench import sampling
 from bench.queues import Queue, Queues, Service, Subject
 from bench.results import Drain, Idle, Latency, percentile
-from bench.stage import Stage, Stuck
+from bench.stage import Stage, Stuck, finish
 from bench.streams import Stream, StreamSubject
 from bench.topics import Topic, TopicSubject
 
@@ -48,6 +49,23 @@ def topic_drain(stage: Stage, subject: TopicSubject, delay: int, batch: int, top
     """Work off the whole topic in batches of `batch` with a function that takes `delay` milliseconds."""
     stage.counter.reset()
     return _drain(stage, subject.name, subject.command(stage, topic, batch, f"sleep-{delay}"), topic.records)
+
+
+def topic_shares(stage: Stage, subject: TopicSubject, delay: int, batch: int, topic: Topic) -> Mapping[str, float]:
+    """How the CPU time of such a drain divides into the parts of its work; empty where py-spy may not watch it."""
+    stage.counter.reset()
+    samples = stage.folder / f"samples-{batch}"
+    command = sampling.watched(subject.command(stage, topic, batch, f"sleep-{delay}"), samples)
+    with stage.program("sampled", command) as child:
+        try:
+            _watch(stage, child, int(topic.records * _ENOUGH))
+        except Stuck:
+            if child.exit_code is None:
+                raise
+            return {}
+        sampling.end(child.pid)
+        finish(child, _STALLED_SECONDS)
+    return sampling.shares(samples.read_text())
 
 
 def _drain(stage: Stage, name: str, arguments: Sequence[str], count: int) -> Drain:

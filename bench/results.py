@@ -77,17 +77,17 @@ class Drains:
     @property
     def ratio(self) -> float:
         """How many times the script's messages the service works off in a CPU-second."""
-        return mean([each.cpu for each in self.script]) / mean([each.cpu for each in self.service])
+        return typical([each.cpu for each in self.script]) / typical([each.cpu for each in self.service])
 
     @property
     def late_ratio(self) -> float:
         """The same over the second half of the records."""
-        return mean([each.late_cpu for each in self.script]) / mean([each.late_cpu for each in self.service])
+        return typical([each.late_cpu for each in self.script]) / typical([each.late_cpu for each in self.service])
 
     @property
     def whole_ratio(self) -> float:
         """The same over the whole life of both processes."""
-        return mean([each.whole_cpu for each in self.script]) / mean([each.whole_cpu for each in self.service])
+        return typical([each.whole_cpu for each in self.script]) / typical([each.whole_cpu for each in self.service])
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +128,12 @@ class Results:
     page_drains: Drains | None = None
     topic_records: int = 0
     topic_drains: Mapping[int, Drains] = field(default_factory=dict)  #: by the size of a batch
+    topic_shares: Mapping[int, Mapping[str, float]] = field(default_factory=dict)  #: of CPU time, 0 to 1, by part
 
 
-def mean(values: Sequence[float]) -> float:
-    return statistics.fmean(values)
+def typical(values: Sequence[float]) -> float:
+    """The median: a run that the machine's other work fell into does not move it."""
+    return statistics.median(values)
 
 
 def percentile(values: Sequence[float], part: float) -> float:

@@ -51,10 +51,16 @@ class Stage:
     @contextmanager
     def child(self, name: str, arguments: Sequence[str]) -> Iterator[Child]:
         """A Python process of ours; killed at the end. The endpoint tells it who it is."""
+        with self.program(name, [sys.executable, *arguments]) as child:
+            yield child
+
+    @contextmanager
+    def program(self, name: str, command: Sequence[str]) -> Iterator[Child]:
+        """The same of any program."""
         self._children += 1
         log = self.folder / f"{self._children:03}-{name}.log"
         environment = clean_environment(AWS_ENDPOINT_URL_STS=self.invoke)
-        child = Child([sys.executable, *arguments], log=log, cwd=REPOSITORY, env=environment)
+        child = Child(command, log=log, cwd=REPOSITORY, env=environment)
         try:
             yield child
         finally:
