@@ -40,6 +40,8 @@ class ConfiguredMapping:
         self._run: MappingRun | None = None
         self._stop = Stop()
         self._bound: asyncio.Timeout | None = None
+        self._going = MappingState.DISABLING, "draining"
+        self._hardens: asyncio.TimerHandle | None = None
         self._dropped_at = 0.0
         self._ends: float | None = None
 
@@ -81,23 +83,28 @@ class ConfiguredMapping:
         if self._run is None:
             return
         if successor is None:
-            state, why = MappingState.DELETING, "no longer in the configuration; what is under way is finished"
+            self._going = MappingState.DELETING, "no longer in the configuration; what is under way is finished"
         elif successor.enabled:
-            state, why = MappingState.UPDATING, "changed; what is under way is finished, then it starts anew"
+            self._going = MappingState.UPDATING, "changed; what is under way is finished, then it starts anew"
         else:
-            state, why = MappingState.DISABLING, "Enabled is false; what is under way is finished"
+            self._going = MappingState.DISABLING, "Enabled is false; what is under way is finished"
         # A queue counts what it hands out: given back by one process after the other, all of which take up the same
         # change, a message would become a dead letter that no function has seen.
-        self._run.stop(state, why, send_what_was_read=self.mapping.source_type is SourceType.SQS)
-        self._dropped_at = asyncio.get_running_loop().time()
+        self._run.stop(*self._going, send_what_was_read=self.mapping.source_type is SourceType.SQS)
+        loop = asyncio.get_running_loop()
+        self._dropped_at = loop.time()
+        self._hardens = loop.call_at(self._dropped_at + drain_timeout, self.stop)
         self._ends = self._dropped_at + self.mapping.invoke_timeout_seconds + drain_timeout + _LEAVING
         if self._bound is not None:
             self._bound.reschedule(self._ends)
 
     def stop(self) -> None:
+        """Begin nothing more. So ends a dropped one, too, with the process or after the time to drain: whatever is
+        under way then has all its time until `_ends`.
+        """
         self._stop.request()
-        if self._run is not None and not self.dropped:
-            self._run.stop()
+        if self._run is not None:
+            self._run.stop(*self._going)
 
     async def run(self) -> None:
         if self._stop.requested and self.observer is None:
@@ -118,6 +125,8 @@ class ConfiguredMapping:
 
     def _close(self) -> None:
         """Its series go, and its part of the memory is the others'."""
+        if self._hardens is not None:
+            self._hardens.cancel()
         if self.observer is not None:
             self.observer.close()
         if self._run is not None:

@@ -122,6 +122,38 @@ async def test_what_is_throttled_while_its_mapping_drains_is_given_back_to_the_n
     assert queue.deleted == ["m-1"]
 
 
+@virtual
+async def test_at_the_end_of_the_process_a_mapping_that_drains_begins_nothing_more() -> None:
+    world = World(ORDERS)
+    queue = world.connections.queue("eu-west-1")
+    async with world.running() as outboard:
+        await asyncio.sleep(1)
+        assert put(outboard, OTHERS_ALONE)
+        await asyncio.sleep(1)
+        outboard.stop("SIGTERM")
+        queue.send("m-1")
+
+    assert bodies(world) == []
+    assert queue.made("ChangeMessageVisibilityBatch")[0]["Entries"][0]["VisibilityTimeout"] == 0
+
+
+@virtual
+async def test_after_the_time_to_drain_a_mapping_that_goes_begins_nothing_more() -> None:
+    brief = "Shutdown:\n  DrainTimeoutSeconds: 5\n"
+    world = World(brief + ORDERS)
+    queue = world.connections.queue("eu-west-1")
+    async with world.running() as outboard:
+        await asyncio.sleep(1)
+        assert put(outboard, brief + OTHERS_ALONE)
+        await asyncio.sleep(6)
+        queue.send("m-1")
+        await asyncio.sleep(1)
+        assert states(outboard)["others"] == "Enabled"
+
+    assert bodies(world) == []
+    assert queue.made("ChangeMessageVisibilityBatch")[0]["Entries"][0]["VisibilityTimeout"] == 0
+
+
 def labels(outboard: Outboard, **more: str) -> dict[str, str]:
     (shown,) = outboard.mappings()
     return {

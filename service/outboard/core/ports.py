@@ -41,7 +41,7 @@ class Lane(Protocol):
     """A running lane, as the source that opened it sees it."""
 
     def stop(self) -> None:
-        """Finish the invoke under way, apply its answer, release the rest, end."""
+        """Finish the invoke under way, apply its answer, release the rest or send it once, end."""
 
     async def ended(self) -> None:
         """Returns when the lane has ended."""

@@ -84,9 +84,15 @@ def render(message: Mapping[str, Any], queue: QueueFacts) -> Record:
         identifier=event["messageId"],
         event=_dumps(event),
         timestamp=_seconds(attributes.get("SentTimestamp")),
-        key=attributes.get("MessageGroupId", "") if queue.fifo else "",
+        key=_group(attributes.get("MessageGroupId", "")) if queue.fifo else "",
         token=_traced(message) if "AWSTraceHeader" in attributes else event["receiptHandle"],
     )
+
+
+def _group(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"MessageGroupId is {value!r}")
+    return value
 
 
 def trace(records: Sequence[Record]) -> str | None:

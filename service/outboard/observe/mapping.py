@@ -188,7 +188,7 @@ class MappingObserver:
         self._warnings.write(f"delete {code}", failure.at, "delete failed", events=events, **failure.fields)
 
     def returned(self, events: int) -> None:
-        """The function failed these; the source brings them again."""
+        """The function failed these, or they cannot be sent now; the source brings them again."""
         self._settling.returned.inc(events)
 
     def too_large(self, events: int, positions: str) -> None:
@@ -196,7 +196,7 @@ class MappingObserver:
         self._log.error("event too large for an invoke", events=events, positions=positions)
 
     def handed_back(self, events: int) -> None:
-        """These were read and not sent."""
+        """These were read and not sent, or were due for another try."""
         self._settling.handed_back.inc(events)
 
     def dropped(

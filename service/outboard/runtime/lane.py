@@ -57,7 +57,7 @@ class Work:
 
 
 class BatchLane:
-    """One lane. `run` ends when it was stopped or its feed ended; what it held unsent has been released by then."""
+    """One lane. `run` ends when it was stopped or its feed ended; all it held has been sent or released by then."""
 
     def __init__(self, name: str, feed: Feed, work: Work) -> None:
         self.name = name
@@ -165,11 +165,15 @@ class BatchLane:
             self._tell_blocked(self._last, batch, lapses=_FORGIVEN_AFTER)
 
     async def _let_go(self, delivery: Delivery) -> None:
-        """Stopped: what no function has is handed back; what one may have is left to its source, like a failed one."""
-        doubtful = delivery.in_doubt
+        """Stopped: what no function has is handed back; what one may have is left to its source, like a failed one.
+        A lane that goes on sends nothing that comes after these in their order.
+        """
+        doubtful, left = delivery.in_doubt, delivery.unsettled
+        keys = {record.key for record in left if record.key}
+        followers = self._batcher.remove(lambda record: record.key in keys) if keys else []
         if doubtful:
             await self._feed.settle((), doubtful)
-        await self._release(delivery.unsettled[len(doubtful) :])
+        await self._release([*left[len(doubtful) :], *followers])
 
     async def _invoke(self, delivery: Delivery, step: Invoke) -> bool:
         """One invoke and its answer applied. False: the lane was stopped before its turn came."""

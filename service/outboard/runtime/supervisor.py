@@ -19,7 +19,7 @@ class Member(Protocol):
         """Invokes under way."""
 
     def stop(self) -> None:
-        """Finish the invokes under way and hand back the rest; before it runs, and once more, too."""
+        """Finish the invokes under way, begin none, hand back the rest; before it runs, and once more, too."""
 
     async def run(self) -> None:
         """Until it is stopped and has drained."""

@@ -675,3 +675,36 @@ def test_positions_name_few_records_and_the_ends_of_many(identifiers: str, shown
 )
 def test_a_position_in_a_partition_is_its_offset(offsets: Sequence[int], shown: str) -> None:
     assert positions([Record(("orders-0", offset), b"{}") for offset in offsets]) == shown
+
+
+# Stopping with what was read sent once
+
+
+@pytest.mark.parametrize(("answer", "back"), [(DOWN, "released a1 b1 a2"), (LOST, "returned a1 b1; released a2")])
+@virtual
+async def test_what_goes_back_takes_with_it_what_the_lane_still_holds_of_its_keys(answer: object, back: str) -> None:
+    page = [record("a1", "A"), record("b1", "B"), record("a2", "A"), record("c1", "C")]
+    function, feed = ScriptedFunction(answer), ScriptedFeed(page)
+    work = work_of(Stage(), function, limits=BatchLimits(2, envelope=BARE))
+    work.ending.sends_what_was_read = True
+    async with running(feed, work):
+        await asyncio.sleep(0.1)
+
+    assert function.payloads == ["a1,b1", "c1"]
+    assert feed.said == [*back.split("; "), "delivered c1"]
+
+
+@virtual
+async def test_a_second_stop_that_sends_nothing_more_is_obeyed() -> None:
+    function, feed = ScriptedFunction(seconds=5), ScriptedFeed(records("a b c"))
+    work = work_of(Stage(), function, limits=BatchLimits(1, envelope=BARE))
+    work.ending.sends_what_was_read = True
+    async with running(feed, work) as lane:
+        await asyncio.sleep(1)
+        lane.stop()
+        await asyncio.sleep(5)
+        work.ending.sends_what_was_read = False
+    assert elapsed() == pytest.approx(10)
+
+    assert function.payloads == ["a", "b"]
+    assert feed.said == ["delivered a", "delivered b", "released c"]

@@ -22,11 +22,17 @@ PATIENCE = 15.0
 #: OpenSSL's name for a certificate that nobody whom we trust has signed.
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
+#: What the library says of a request once there is no connection; why there is none it said before.
+UNTELLING = frozenset({"NodeNotReadyError", "KafkaConnectionError", "KafkaError"})
+
 #: What helps, by what is wrong with the way to the cluster.
 REMEDIES = {
     UNTRUSTED: "name the CA that signed the brokers' certificates as SERVER_ROOT_CA_CERTIFICATE in "
     "SourceAccessConfigurations",
 }
+
+#: Seconds that an error counts as the present state if no fetch was answered since.
+TROUBLE_LASTS = 60.0
 
 #: After these the library's tasks have ended, its heartbeats for instance.
 ENDS = (ConsumerStoppedError, GroupAuthorizationFailedError)
@@ -39,6 +45,11 @@ NOT_OURS = (
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
+
+
+def still_says_why(known: ConsumerError, age: float, error_type: str) -> bool:
+    """Whether an error that is known for `age` seconds says why one of `error_type`, heard now, came about."""
+    return age < TROUBLE_LASTS and error_type in UNTELLING and known.error_type not in UNTELLING
 
 
 @contextlib.contextmanager

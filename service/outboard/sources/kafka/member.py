@@ -51,9 +51,6 @@ _METADATA_MS = 60_000
 #: Seconds that leaving a cluster may take.
 _LEAVING = 5.0
 
-#: Seconds that an error counts as the present state if no fetch was answered since.
-_TROUBLE_LASTS = 60.0
-
 
 class GroupMember:
     """One member, from `start` to `stop`."""
@@ -215,7 +212,7 @@ class GroupMember:
         if self._said is None:
             return None
         at, said = self._said
-        if time.time() - at > _TROUBLE_LASTS or any(
+        if time.time() - at > errors.TROUBLE_LASTS or any(
             self.fetched(tp.partition) > at for tp in self._consumer.assignment()
         ):
             self._said = None
@@ -247,7 +244,10 @@ class GroupMember:
         return TopicPartition(self._spec.topic, partition)
 
     def _heard(self, error_type: str, text: str) -> None:
-        self._said = (time.time(), ConsumerError(error_type, text))
+        now = time.time()
+        if self._said is not None and errors.still_says_why(self._said[1], now - self._said[0], error_type):
+            return
+        self._said = (now, ConsumerError(error_type, text))
 
     def _failed(self, error: Exception) -> ConsumerError:
         """What ended the library's own tasks ends this consumer; what a broker refused may be granted later."""

@@ -183,6 +183,8 @@ class KafkaSource:
             self._failures += 1
             self._settings.observer.polling_failed(error.error_type, error.message)
         else:
+            if self._failures and self._trouble is None:
+                self._settings.observer.polled(0, 0, 0.0)
             self._failures = 0
 
     async def _tell_trouble(self) -> None:

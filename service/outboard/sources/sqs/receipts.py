@@ -48,7 +48,7 @@ class Receipts:
         return int(self._holds.span)
 
     def stop(self) -> None:
-        """From now on nothing is worth being tried for long."""
+        """From now on no delete is worth being tried for long: the next to come waits for this one's end."""
         self._stopping = True
 
     def usable(self, handle: str) -> bool:

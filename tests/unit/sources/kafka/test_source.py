@@ -371,6 +371,20 @@ async def test_trouble_that_lasts_is_shown_until_it_is_over() -> None:
 
 
 @virtual
+async def test_offsets_that_could_not_be_asked_for_are_forgotten_once_they_can_be() -> None:
+    world = World()
+    world.topic.put(0, "a")
+    world.prepare = lambda consumer: consumer.errors.update({"committed": [DENIED, DENIED, DENIED]})
+    async with world.running():
+        await asyncio.sleep(1)
+        assert world.scene.stage.value("mapping_state", state="blocked") == 1
+        await asyncio.sleep(20)
+        assert world.scene.stage.value("mapping_state", state="Enabled") == 1
+
+    assert world.function.batches == [("trades-0", [0])]
+
+
+@virtual
 async def test_while_brokers_are_not_trusted_certificates_are_looked_for_now_and_then() -> None:
     world = World()
     async with world.running():

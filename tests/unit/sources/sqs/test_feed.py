@@ -525,6 +525,20 @@ async def test_a_message_that_cannot_be_read_is_left_to_the_queue_and_said(
     assert scene.share.used == sum(2 * len(record.event) + KIB for record in records)
 
 
+@pytest.mark.parametrize("group", [["A"], {"A": 1}, 5, None])
+@virtual
+async def test_a_group_that_is_no_text_cannot_be_read_either(group: object) -> None:
+    scene = Scene(fifo=True)
+    scene.sqs.send("m-1", "m-2", group="A")
+
+    messages = [{**described(message), "ReceiptHandle": message.identifier} for message in scene.sqs.messages.values()]
+    messages[1]["Attributes"] = {**messages[1]["Attributes"], "MessageGroupId": group}
+    scene.sqs.answers["ReceiveMessage"] = [lambda _: {"Messages": messages}]
+
+    assert named(await read(SqsFeed(scene.desk))) == ["m-1"]
+    assert scene.stage.value("returned_events_total") == 1
+
+
 @virtual
 async def test_other_groups_go_on_behind_a_message_that_cannot_be_read() -> None:
     scene = Scene(fifo=True)
