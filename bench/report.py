@@ -45,7 +45,8 @@ SDK does.
 
 The figure to go by is **CPU-seconds per 10,000 records** (user and system, of the measured process, from its first
 invoke to 99.9 % of the queue). Rates move with whatever else the machine does: here the queue server, the endpoint and
-the senders share its cores with what is measured.
+the senders share its cores with what is measured. Each works off a few full queues before that, unmeasured, for the
+queue server's compiler to come to rest.
 """
 
 
