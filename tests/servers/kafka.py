@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 
 from tests.servers.maven import Artifacts
 from tests.servers.processes import Child, ServerFailed
@@ -62,8 +63,9 @@ class Kafka:
         self._java = [java, "-XX:+UseSerialGC", *speed, f"-Xmx{heap_mb}m", "-cp", f"{jars}/*"]
         self._port, tls, controller = free_port(), free_port(), free_port()
         self.bootstrap, self.tls_bootstrap = f"127.0.0.1:{self._port}", f"127.0.0.1:{tls}"
-        keystore, self.certificates = _certified(folder)
-        places = {"data": folder / "data", "keystore": keystore, "listens": "", "advertises": ""}
+        self._keystore = folder / "keystore.pem"
+        self.certify_anew()
+        places = {"data": folder / "data", "keystore": self._keystore, "listens": "", "advertises": ""}
         if address is not None:
             places["listens"] = f",OUTSIDE://0.0.0.0:{address.port}"
             places["advertises"] = f",OUTSIDE://{address.name}:{address.port}"
@@ -75,6 +77,15 @@ class Kafka:
     def pid(self) -> int:
         assert self._child is not None
         return self._child.pid
+
+    def certify_anew(self) -> None:
+        """From its next start on it has a certificate of a new CA."""
+        folder = Path(mkdtemp(prefix="certificates-", dir=self._folder))
+        authority, other = Authority(folder, "ca"), Authority(folder, "untrusted")
+        authority.server("127.0.0.1", "localhost")  # which leaves the file in the folder
+        (made,) = folder.glob("server-*.pem")
+        made.replace(self._keystore)
+        self.certificates = Certificates(authority.bundle, other.bundle)
 
     def _format(self) -> None:
         cluster = urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode().replace("-", "A")  # it may be no option
@@ -99,14 +110,6 @@ class Kafka:
         if self._child is not None:
             self._child.kill()
             self._child = None
-
-
-def _certified(folder: Path) -> tuple[Path, Certificates]:
-    """The broker's key and certificate, in one file, and whom to trust for it."""
-    authority, other = Authority(folder, "ca"), Authority(folder, "untrusted")
-    authority.server("127.0.0.1", "localhost")  # which leaves the file in the folder
-    (keystore,) = folder.glob("server-*.pem")
-    return keystore, Certificates(authority.bundle, other.bundle)
 
 
 @contextmanager

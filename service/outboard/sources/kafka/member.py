@@ -222,7 +222,9 @@ class GroupMember:
     async def renew(self) -> None:
         if self._way is None or self._way.tls is None or self._way.ca is None:
             return  # what the system trusts is the system's business
-        found = await self._find_way()
+        with errors.translated():
+            async with asyncio.timeout(errors.PATIENCE):  # a file may lie on a disk that hangs
+                found = await self._find_way()
         if found.ca is not None:
             trust(self._way.tls, found.ca)
 
