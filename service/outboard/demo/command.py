@@ -27,7 +27,9 @@ def main(
     that gets a picture of the run.
     """
     if extra_is_missing():
-        sys.stderr.write("the demo needs its extra: pip install 'outboard[demo]'\n")
+        sys.stderr.write(
+            "the demo needs its extra: 'make demo' in a checkout installs it, and so does pip install '.[demo]' there\n"
+        )
         return 1
     from outboard.demo import run  # noqa: PLC0415 - imports the extra
 

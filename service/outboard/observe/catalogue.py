@@ -120,7 +120,7 @@ _POLLING = (
     Metric(
         "polling_errors_total",
         _C,
-        "Reads from the source that failed.",
+        "Reads from the source that failed, and failed tries to open it, which are no reads (polls_total).",
         {"error": enumerated(ErrorClass)},
         cloudwatch="PollingErrorCount",
     ),

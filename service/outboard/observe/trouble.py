@@ -159,7 +159,7 @@ class Trouble:
         if not self.is_blocked(now):
             return ""
         place, block = min(self._blocks.items(), key=lambda item: item[1].since)
-        said = f"{self._named(place, block)} has failed again and again since {iso(block.since)}"
+        said = f"{self._named(place, block)} has failed since {iso(block.since)}"
         if failure := self._failures.get(place):
             said = f"{said}: {failure}"
         others = len(self._blocks) - 1

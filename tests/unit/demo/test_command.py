@@ -34,4 +34,7 @@ def test_a_missing_extra_is_said_in_one_sentence() -> None:
     )
 
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == "the demo needs its extra: pip install 'outboard[demo]'\n"
+    assert (
+        result.stderr
+        == "the demo needs its extra: 'make demo' in a checkout installs it, and so does pip install '.[demo]' there\n"
+    )

@@ -41,7 +41,7 @@ def test_a_lane_that_fails_again_after_its_block_has_lapsed_is_blocked_anew_and_
     assert stage.shown() == (
         "blocked",
         (
-            "The batch in lane poller-1 (m-1 .. m-10) has failed again and again since 2023-11-14T22:33:20.000Z: "
+            "The batch in lane poller-1 (m-1 .. m-10) has failed since 2023-11-14T22:33:20.000Z: "
             "ValueError: no such order (request r-1)"
         ),
     )

@@ -151,7 +151,7 @@ def test_a_blocked_partition_says_which_offsets_and_which_error(stage: Stage) ->
     assert stage.shown() == (
         "blocked",
         (
-            "The batch in partition 3 (trades-3@15, trades-3@16) has failed again and again since "
+            "The batch in partition 3 (trades-3@15, trades-3@16) has failed since "
             "2023-11-14T22:12:20.000Z: ValueError: no such trade (request r-1)"
         ),
     )

@@ -101,7 +101,7 @@ def test_a_source_that_cannot_be_opened_blocks_the_mapping_at_once(stage: Stage)
 
     assert stage.observer.snapshot()["state"] == "blocked"
     assert stage.observer.snapshot()["stateReason"] == (
-        "Reading from the source has failed again and again since 2023-11-14T22:13:20.000Z: "
+        "Reading from the source has failed since 2023-11-14T22:13:20.000Z: "
         "QueueDoesNotExist: The queue does not exist."
     )
     assert stage.value("polling_errors_total", error="not_found") == 1
@@ -323,7 +323,7 @@ def test_a_blocked_lane_shows_as_the_state_with_its_reason_until_it_is_out_of_th
     assert (snapshot["state"], snapshot["stateReason"]) == (
         "blocked",
         (
-            "The batch in lane poller-1 has failed again and again since 2023-11-14T22:12:20.000Z: "
+            "The batch in lane poller-1 has failed since 2023-11-14T22:12:20.000Z: "
             "ValueError: no such order (request r-1)"
         ),
     )
@@ -458,7 +458,7 @@ def test_a_blocked_shard_says_since_when_which_records_and_which_error() -> None
     assert stage.shown() == (
         "blocked",
         (
-            "The batch in shard shard-1 (4965 .. 4971) has failed again and again since 2023-11-14T22:12:20.000Z: "
+            "The batch in shard shard-1 (4965 .. 4971) has failed since 2023-11-14T22:12:20.000Z: "
             "ValueError: no such order (request r-1)"
         ),
     )

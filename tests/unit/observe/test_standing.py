@@ -96,9 +96,7 @@ def test_a_blocked_mapping_whose_positions_cannot_be_saved_says_both() -> None:
     standing.trouble.block(LANE, Block(0.0))
     standing.trouble.not_saved(Failure(100.0, "SQLITE_FULL", "database or disk is full"))
 
-    assert standing.reason(200.0) == (
-        f"The batch in shard 1 has failed again and again since 1970-01-01T00:00:00.000Z. {UNSAVED}"
-    )
+    assert standing.reason(200.0) == (f"The batch in shard 1 has failed since 1970-01-01T00:00:00.000Z. {UNSAVED}")
 
 
 def test_the_same_state_for_the_same_reason_is_no_news() -> None:
