@@ -72,15 +72,16 @@ class Budget:
         if mapping in self._held:
             raise ValueError(f"mapping {mapping} has joined the budget already")
         self._held[mapping] = 0
-        self._divide()
+        self._divide(self._total // 2)
         return self._serve()
 
     def leave(self, mapping: str) -> list[Ticket]:
         """Let a mapping go with all that it holds; its waiting tickets are void. Raises KeyError if it is not there."""
+        floors = self._floor * len(self._held)
         self._granted -= self._held.pop(mapping)
         self._debts.pop(mapping, None)
         self._waiting = {ticket: None for ticket in self._waiting if ticket.mapping != mapping}
-        self._divide()
+        self._divide(floors)  # and not by a byte more, which rounding would take of the shared rest, perhaps in use
         return self._serve()
 
     def try_take(self, mapping: str, size: int) -> bool:
@@ -131,8 +132,8 @@ class Budget:
     def _shared(self) -> int:
         return self._total - self._floor * len(self._held)
 
-    def _divide(self) -> None:
-        self._floor = min(_FLOOR_LIMIT, self._total // (2 * len(self._held))) if self._held else 0
+    def _divide(self, floors: int) -> None:
+        self._floor = min(_FLOOR_LIMIT, floors // len(self._held)) if self._held else 0
         self._beyond_floors = sum(max(0, held - self._floor) for held in self._held.values())
 
     def _hold(self, mapping: str, size: int) -> None:

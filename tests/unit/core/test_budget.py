@@ -197,6 +197,13 @@ def test_a_mapping_that_leaves_gives_everything_back_and_waits_no_more() -> None
     assert (budget.used, budget.debt, void.granted) == (350, 0, False)
 
 
+def test_floors_that_grow_when_a_mapping_leaves_take_nothing_of_the_shared_rest() -> None:
+    budget = joined(16, "a", "b", "c", "d", "e")  # floors of 1, and 11 that are shared
+    budget.force("a", 11)
+    budget.leave("b")
+    assert [budget.try_take(name, budget.floor) for name in "cde"] == [True, True, True]
+
+
 def test_misuse_is_refused() -> None:
     budget = joined(1000, "a")
     budget.try_take("a", 10)
