@@ -14,8 +14,8 @@ from tests.servers.topics import Topic, Topics
 
 pytestmark = pytest.mark.server
 
-#: Seconds within which a CA that was written anew counts: half a minute, and a try.
-RENEWED = 60.0
+#: Seconds within which a CA that was written anew counts: ten seconds, and a try.
+RENEWED = 45.0
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ _LOOK_EVERY = 1.0
 _TOPIC_EVERY = 10.0
 
 #: Seconds between two looks for other certificates while the brokers' own are not trusted.
-_RENEW_EVERY = 30.0
+_RENEW_EVERY = 10.0
 
 #: Seconds for leaving the group once the time to drain is over.
 _LAST_MOMENT = 0.5

@@ -391,11 +391,11 @@ async def test_while_brokers_are_not_trusted_certificates_are_looked_for_now_and
         await asyncio.sleep(1)
         world.consumer.wrong = ConsumerError("CERTIFICATE_VERIFY_FAILED", "unable to get local issuer certificate")
         world.consumer.errors["renew"] = [DENIED]
-        await asyncio.sleep(65)
+        await asyncio.sleep(25)
         assert world.consumer.calls.count("renew") == 3
         assert world.scene.stage.value("mapping_state", state="blocked") == 1
         world.consumer.wrong = GONE
-        await asyncio.sleep(65)
+        await asyncio.sleep(25)
         assert world.consumer.calls.count("renew") == 3
 
     assert len(world.consumers) == 1
